@@ -1,0 +1,1 @@
+"""The only place that waits: lines to meters, visits, and what carries them out by the thousand."""

@@ -1,0 +1,252 @@
+"""One line to one meter: drain, arm the timer, deliver.
+
+:class:`Conversation` joins a sans-IO session to an asyncio transport and walks a *plan* through it. A plan is a generator
+that yields operations and is sent the event that answers each; what it returns is the result of the conversation. The plan
+may fail on its own account (a buffer that makes no sense): the association is released all the same, and the failure is
+reported afterwards. There is one timer: it is armed for the earliest deadline and looks again when it fires, so that the
+usual message costs no re-arming.
+"""
+
+import asyncio
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from kwartier.dlms.events import (
+    Answer,
+    Associated,
+    AssociationRefused,
+    CountersNeeded,
+    Event,
+    ExceptionReceived,
+    ListAnswer,
+    Notification,
+    Operation,
+    Refusal,
+    Released,
+)
+from kwartier.dlms.protection import CounterRange
+from kwartier.dlms.session import ClientSession
+from kwartier.errors import KwartierError, LinkLost
+
+Result = TypeVar("Result")
+Reply = Answer | ListAnswer | Refusal | ExceptionReceived
+Plan = Generator[Operation, Reply, Result]
+"""What is to be done with a meter: yields operations, is sent their answers, returns the result."""
+Reserve = Callable[[int], CounterRange]
+"""Durably reserve at least so many invocation counters more. May block: it is called on a thread."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Traffic:
+    """What a conversation cost on the line."""
+
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    messages_sent: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The meter said no before anything was asked: the association was refused, or an exception came instead."""
+
+    event: AssociationRefused | ExceptionReceived
+
+
+class Conversation(asyncio.Protocol, Generic[Result]):
+    """Drives ``session`` through ``plan`` on the transport that it is connected to. Await :attr:`done`.
+
+    ``done`` becomes the plan's result, or a :class:`Refused`, or raises the :class:`KwartierError` that ended it. The
+    transport is closed by then.
+    """
+
+    __slots__ = (
+        "_deadline_s",
+        "_failure",
+        "_loop",
+        "_outcome",
+        "_plan",
+        "_reserve",
+        "_session",
+        "_timer",
+        "_transport",
+        "done",
+        "notifications",
+        "traffic",
+    )
+
+    def __init__(
+        self,
+        session: ClientSession,
+        plan: Plan[Result],
+        *,
+        loop: asyncio.AbstractEventLoop,
+        deadline_s: float,
+        reserve: Reserve | None = None,
+    ) -> None:
+        self._session = session
+        self._plan = plan
+        self._loop = loop
+        self._deadline_s = deadline_s
+        self._reserve = reserve
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._outcome: Result | Refused | None = None
+        self._failure: KwartierError | None = None
+        self.done: asyncio.Future[Result | Refused] = loop.create_future()
+        self.traffic = Traffic()
+        self.notifications: list[bytes] = []
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The line is open: start talking."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        try:
+            self._session.open(self._loop.time())
+        except KwartierError as error:
+            self._end(error)
+            return
+        self._drain()
+        self._arm()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came in."""
+        if self.done.done():
+            return
+        self.traffic.bytes_received += len(data)
+        try:
+            self._deliver(self._session.receive(data, self._loop.time()))
+        except KwartierError as error:
+            self._end(error)
+            return
+        self._drain()
+
+    def eof_received(self) -> bool:
+        """The meter will send nothing more."""
+        self._lost()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The line is gone."""
+        self._lost()
+
+    # The three steps.
+
+    def _deliver(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, Answer | ListAnswer | Refusal):
+                self._advance(event)
+            elif isinstance(event, Associated):
+                self._advance(None)
+            elif isinstance(event, ExceptionReceived):
+                if event.operation is None:
+                    self._outcome = Refused(event=event)
+                else:
+                    self._advance(event)
+            elif isinstance(event, AssociationRefused):
+                self._outcome = Refused(event=event)
+            elif isinstance(event, Notification):
+                self.notifications.append(event.apdu)
+            elif isinstance(event, CountersNeeded):
+                self._ask_for_counters(event.at_least)
+            elif isinstance(event, Released):
+                self._end(self._failure)
+
+    def _advance(self, reply: Reply | None) -> None:
+        """Give the plan its answer and ask what it wants next, until something goes on the line."""
+        session, now = self._session, self._loop.time()
+        while True:
+            try:
+                operation = next(self._plan) if reply is None else self._plan.send(reply)
+            except StopIteration as stop:
+                self._outcome = stop.value
+                self._deliver(session.release(now))
+                return
+            except KwartierError as error:
+                self._failure = error
+                self._deliver(session.release(now))
+                return
+            events = session.ask(operation, now)
+            if not events or not isinstance(events[0], Refusal):
+                self._deliver(events)
+                return
+            reply = events[0]
+
+    def _ask_for_counters(self, at_least: int) -> None:
+        if self._reserve is None:
+            raise LinkLost("counters-spent-early", "the reserved invocation counters are spent before the plan is done")
+        pending = self._loop.run_in_executor(None, self._reserve, at_least)
+        pending.add_done_callback(self._counters_reserved)
+
+    def _counters_reserved(self, pending: "asyncio.Future[CounterRange]") -> None:
+        if self.done.done():
+            return
+        try:
+            self._session.add_counters(pending.result(), self._loop.time())
+        except KwartierError as error:
+            self._end(error)
+            return
+        self._drain()
+
+    def _drain(self) -> None:
+        if self._transport is None or self.done.done():
+            return
+        data = self._session.data_to_send()
+        if data:
+            self.traffic.messages_sent += 1
+            self.traffic.bytes_sent += len(data)
+            self._transport.write(data)
+
+    def _arm(self) -> None:
+        deadline = self._session.deadline
+        when = self._deadline_s if deadline is None else min(deadline, self._deadline_s)
+        self._timer = self._loop.call_at(when, self._on_timer)
+
+    def _on_timer(self) -> None:
+        if self.done.done():
+            return
+        now = self._loop.time()
+        if now >= self._deadline_s:
+            self._end(self._failure or LinkLost("total-deadline", f"the visit's time was up while {self._session.state.value}"))
+            return
+        deadline = self._session.deadline
+        if deadline is not None and now >= deadline:
+            try:
+                self._deliver(self._session.handle_timer(now))
+            except KwartierError as error:
+                self._end(error)
+                return
+            self._drain()
+        if not self.done.done():
+            self._arm()
+
+    def _lost(self) -> None:
+        if self.done.done():
+            return
+        try:
+            self._deliver(self._session.eof())
+        except KwartierError as error:
+            self._end(self._failure or error)
+
+    def _end(self, error: KwartierError | None) -> None:
+        """Close the line and settle :attr:`done`; the first ending counts."""
+        if self.done.done():
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._plan.close()
+        if self._transport is not None:
+            data = self._session.data_to_send() if error is None else b""
+            if data:
+                self._transport.write(data)
+                self._transport.close()
+            else:
+                self._transport.abort() if error is not None else self._transport.close()
+        if error is not None:
+            self.done.set_exception(error)
+        elif self._outcome is None:
+            self.done.set_exception(LinkLost("peer-closed", "the association ended before anything was read"))
+        else:
+            self.done.set_result(self._outcome)
