@@ -45,6 +45,12 @@ class Traffic:
     bytes_received: int = 0
     messages_sent: int = 0
 
+    def __iadd__(self, other: "Traffic") -> "Traffic":
+        self.bytes_sent += other.bytes_sent
+        self.bytes_received += other.bytes_received
+        self.messages_sent += other.messages_sent
+        return self
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
@@ -131,6 +137,12 @@ class Conversation(asyncio.Protocol, Generic[Result]):
     def connection_lost(self, exc: Exception | None) -> None:
         """The line is gone."""
         self._lost()
+
+    def abandon(self) -> None:
+        """Whoever awaited :attr:`done` has gone: close the line, if it is still open."""
+        if not self.done.done():
+            self.done.cancel()
+            self._close(at_once=True)
 
     # The three steps.
 
@@ -234,19 +246,24 @@ class Conversation(asyncio.Protocol, Generic[Result]):
         """Close the line and settle :attr:`done`; the first ending counts."""
         if self.done.done():
             return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._plan.close()
-        if self._transport is not None:
-            data = self._session.data_to_send() if error is None else b""
-            if data:
-                self._transport.write(data)
-                self._transport.close()
-            else:
-                self._transport.abort() if error is not None else self._transport.close()
+        self._close(at_once=error is not None)
         if error is not None:
             self.done.set_exception(error)
         elif self._outcome is None:
             self.done.set_exception(LinkLost("peer-closed", "the association ended before anything was read"))
         else:
             self.done.set_result(self._outcome)
+
+    def _close(self, *, at_once: bool) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._plan.close()
+        if self._transport is None:
+            return
+        data = b"" if at_once else self._session.data_to_send()
+        if data:
+            self._transport.write(data)
+        if at_once:
+            self._transport.abort()
+        else:
+            self._transport.close()

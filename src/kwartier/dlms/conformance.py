@@ -6,9 +6,6 @@ standard is the most significant bit of the three bytes.
 
 from enum import IntFlag
 
-from kwartier.dlms.events import Act, Get, GetList, Operation, Set
-from kwartier.errors import StateError
-
 
 class Conformance(IntFlag):
     """The bits by their Green Book names, as numbers of the 24-bit block."""
@@ -44,30 +41,4 @@ _NAMES = tuple((int(bit), (bit.name or "").lower().replace("_", "-")) for bit in
 
 def conformance_names(bits: int) -> tuple[str, ...]:
     """The names of the bits that are set in ``bits``, in the order of the standard: ``("get", "selective-access")``."""
-    return tuple(name for bit, name in reversed(_NAMES) if bits & bit)
-
-
-def conformance(*names: str) -> int:
-    """The block in which exactly the bits ``names`` are set; :class:`StateError` for a name that the standard has not."""
-    known = {name: bit for bit, name in _NAMES}
-    bits = 0
-    for name in names:
-        if name not in known:
-            raise StateError("unknown-conformance", f"the conformance block has no bit {name!r}")
-        bits |= known[name]
-    return bits
-
-
-def needed_conformance(operation: Operation) -> int:
-    """The bits without which ``operation`` may not be asked (Green Book 9.4.6.1)."""
-    match operation:
-        case Get(access=access):
-            bits = Conformance.GET
-        case Set(access=access):
-            bits = Conformance.SET
-        case GetList(items=items):
-            bits = Conformance.GET | Conformance.MULTIPLE_REFERENCES
-            access = next((item.access for item in items if item.access is not None), None)
-        case Act():
-            return int(Conformance.ACTION)
-    return int(bits if access is None else bits | Conformance.SELECTIVE_ACCESS)
+    return tuple(name for bit, name in _NAMES if bits & bit)

@@ -22,6 +22,7 @@ from kwartier.dlms.events import (
     Released,
 )
 from kwartier.dlms.exchange import INVOKE_ID_MASK, Exchange, exception_event, needed_conformance
+from kwartier.dlms.gbt import TAG as GBT_TAG
 from kwartier.dlms.gbt import Receiver
 from kwartier.dlms.handshake import AssociationParameters, Handshake, Release
 from kwartier.dlms.link import Link, LinkState
@@ -33,7 +34,6 @@ MAX_NOTIFICATIONS = 64
 """Pushed messages that a session takes in before it calls the meter a babbler."""
 APDU_OVERHEAD_BYTES = 1024
 """What headers, protection and an AARE may add to the value that a request can legitimately bring."""
-GBT_TAG = 0xE0
 NOT_NEGOTIATED = -1
 """The ``result`` of a refusal that no meter sent: the service was not negotiated."""
 
@@ -60,6 +60,7 @@ class ClientSession:
         self._parked: bytes | None = None
         self._clean = False
         self._notifications = 0
+        self._progress = 0
         self._response_deadline: float | None = None
 
     def __repr__(self) -> str:
@@ -132,7 +133,12 @@ class ClientSession:
         """Take bytes from the line; raises a :class:`KwartierError` when the conversation cannot go on."""
         events: list[Event] = []
         try:
-            for apdu in self._link.receive(data, now):
+            apdus = self._link.receive(data, now)
+            if self._link.progress != self._progress:
+                self._progress = self._link.progress
+                if self._response_deadline is not None:
+                    self._response_deadline = now + self.parameters.response_timeout_s
+            for apdu in apdus:
                 self._on_apdu(apdu, now, events)
             if self.state is ClientState.LINKING and self._link.state is LinkState.UP:
                 self._associate(now)

@@ -16,7 +16,7 @@ from kwartier.dlms.codes import (
     STATE_ERROR,
     name,
 )
-from kwartier.dlms.conformance import conformance, conformance_names, needed_conformance
+from kwartier.dlms.conformance import conformance_names
 from kwartier.dlms.services.action import ActionRequestNormal, ActionResponseNormal
 from kwartier.dlms.services.descriptor import Attribute
 from kwartier.dlms.services.get import (
@@ -30,7 +30,7 @@ from kwartier.dlms.services.get import (
 )
 from kwartier.dlms.services.initiate import InitiateRequest, InitiateResponse
 from kwartier.dlms.services.notification import DataNotification, EventNotification
-from kwartier.dlms.services.refusal import ConfirmedServiceError, ExceptionResponse, describe_error
+from kwartier.dlms.services.refusal import ConfirmedServiceError, ExceptionResponse
 from kwartier.dlms.services.set import SetRequestNormal, SetResponseNormal
 
 __all__ = [
@@ -60,11 +60,8 @@ __all__ = [
     "Service",
     "SetRequestNormal",
     "SetResponseNormal",
-    "conformance",
     "conformance_names",
-    "describe_error",
     "name",
-    "needed_conformance",
     "parse_results",
 ]
 

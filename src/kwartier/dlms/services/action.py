@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from kwartier.dlms.cursor import Cursor
-from kwartier.dlms.services.descriptor import one_of, put_descriptor, put_optional, take_descriptor, take_value
+from kwartier.dlms.services.descriptor import put_descriptor, put_optional, require_one, take_descriptor, take_value
 from kwartier.errors import WireError
 
 
@@ -63,7 +63,7 @@ class ActionResponseNormal:
         head = bytes((0xC7, 1, self.invoke_id_and_priority, self.result))
         if self.value is None and self.value_result is None:
             return head + b"\x00"
-        one_of(self.value, self.value_result)
+        require_one(self.value, self.value_result)
         if self.value is not None:
             return b"".join((head, b"\x01\x00", self.value))
         return head + bytes((1, 1, self.value_result or 0))

@@ -74,8 +74,7 @@ def take_count(cursor: Cursor) -> int:
     return count
 
 
-def one_of(value: bytes | None, code: int | None) -> bool:
-    """True where ``value`` is given, False where ``code`` is; a message holds exactly one of the two."""
+def require_one(value: bytes | None, code: int | None) -> None:
+    """A message holds either a value or the code that says why there is none, never both."""
     if (value is None) == (code is None):
         raise StateError("unbuildable", "a result needs either a value or an error code")
-    return value is not None

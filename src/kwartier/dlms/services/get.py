@@ -10,9 +10,9 @@ from typing import Self
 from kwartier.dlms.cursor import Cursor, encode_length
 from kwartier.dlms.services.descriptor import (
     Attribute,
-    one_of,
     put_descriptor,
     put_optional,
+    require_one,
     take_access,
     take_count,
     take_descriptor,
@@ -118,7 +118,7 @@ class GetResponseNormal:
 
     def encode(self) -> bytes:
         """The whole APDU."""
-        one_of(self.data, self.result)
+        require_one(self.data, self.result)
         head = bytes((0xC4, 1, self.invoke_id_and_priority))
         return head + _put_result(self.result if self.data is None else self.data)
 
@@ -149,7 +149,7 @@ class GetResponseBlock:
     def encode(self) -> bytes:
         """The whole APDU."""
         head = bytes((0xC4, 2, self.invoke_id_and_priority, self.last_block)) + self.block_number.to_bytes(4, "big")
-        one_of(self.raw, self.result)
+        require_one(self.raw, self.result)
         if self.raw is not None:
             return b"".join((head, b"\x00", encode_length(len(self.raw)), self.raw))
         return head + _put_result(self.result)

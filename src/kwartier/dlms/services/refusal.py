@@ -3,7 +3,14 @@
 from dataclasses import dataclass
 from typing import Self
 
-from kwartier.dlms.codes import CONFIRMED_SERVICE, SERVICE_ERROR_CHOICE, SERVICE_ERROR_VALUE, name
+from kwartier.dlms.codes import (
+    CONFIRMED_SERVICE,
+    SERVICE_ERROR,
+    SERVICE_ERROR_CHOICE,
+    SERVICE_ERROR_VALUE,
+    STATE_ERROR,
+    name,
+)
 from kwartier.dlms.cursor import Cursor
 
 INVOCATION_COUNTER_ERROR = 6
@@ -35,6 +42,16 @@ class ExceptionResponse:
         head = bytes((0xD8, self.state_error, self.service_error))
         return head if self.invocation_counter is None else head + self.invocation_counter.to_bytes(4, "big")
 
+    @property
+    def state_error_name(self) -> str:
+        """The state error in words."""
+        return name(STATE_ERROR, self.state_error)
+
+    @property
+    def service_error_name(self) -> str:
+        """The service error in words."""
+        return name(SERVICE_ERROR, self.service_error)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmedServiceError:
@@ -56,9 +73,13 @@ class ConfirmedServiceError:
         """The whole APDU."""
         return bytes((0x0E, self.service, self.choice, self.value))
 
+    @property
+    def service_name(self) -> str:
+        """The service that failed: ``initiate-error``, ``read``, ..."""
+        return name(CONFIRMED_SERVICE, self.service)
 
-def describe_error(error: ConfirmedServiceError) -> str:
-    """The error in words: ``initiate-error: initiate: incompatible-conformance``."""
-    values = SERVICE_ERROR_VALUE.get(error.choice, {})
-    parts = name(CONFIRMED_SERVICE, error.service), name(SERVICE_ERROR_CHOICE, error.choice), name(values, error.value)
-    return ": ".join(parts)
+    @property
+    def error_name(self) -> str:
+        """Choice and value in words: ``initiate: incompatible-conformance``."""
+        values = SERVICE_ERROR_VALUE.get(self.choice, {})
+        return f"{name(SERVICE_ERROR_CHOICE, self.choice)}: {name(values, self.value)}"
