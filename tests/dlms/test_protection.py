@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kwartier.dlms.protection import (
     CounterRange,
     Protection,
@@ -23,7 +24,11 @@ GET = bytes.fromhex("C0010000080000010000FF0200")
 def pair(control: int = 0x30, *, general: bool = False, start: int = 1) -> tuple[Protection, Protection]:
     keys = SessionKeys(ek=EK, ak=AK)
     ours = Protection(
-        control=control, own_title=CLIENT, peer_title=METER, keys=keys, counters=CounterRange(start, start + 100),
+        control=control,
+        own_title=CLIENT,
+        peer_title=METER,
+        keys=keys,
+        counters=CounterRange(start, start + 100),
         general=general,
     )
     theirs = Protection(control=control, own_title=METER, peer_title=CLIENT, keys=keys, counters=CounterRange(1, 100))
@@ -46,7 +51,10 @@ def refused(code: str, protection: Protection, apdu: bytes) -> None:
 )
 def test_green_book_get_request(control: int, expected: str) -> None:
     ours = Protection(
-        control=control, own_title=CLIENT, peer_title=METER, keys=SessionKeys(ek=EK, ak=AK),
+        control=control,
+        own_title=CLIENT,
+        peer_title=METER,
+        keys=SessionKeys(ek=EK, ak=AK),
         counters=CounterRange(0x01234567, 0x01234568),
     )
     protected = ours.protect(GET)

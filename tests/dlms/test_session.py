@@ -1,6 +1,7 @@
 """The conversation: two cores back to back, every refusal, and every way of being lied to."""
 
 import pytest
+
 from kwartier.dlms import axdr, registry, services
 from kwartier.dlms.association import Aare
 from kwartier.dlms.events import (
@@ -24,7 +25,6 @@ from kwartier.dlms.server import AssociationPoint
 from kwartier.dlms.session import NOT_NEGOTIATED
 from kwartier.dlms.states import ClientState
 from kwartier.errors import KwartierError, LinkLost, SecurityError, StateError
-
 from tests.dlms.pairs import AK, CLOCK, EK, KEYS, METER_CHALLENGE, PROFILE, Objects, Pair, make_pair
 
 GET_CLOCK = Get(class_id=8, obis=CLOCK, attribute=2)
@@ -145,9 +145,7 @@ def test_every_computation_spends_one_counter_and_none_twice() -> None:
     ask(pair, GET_PROFILE)
     pair.client.release(pair.now)
     pair.run()
-    seen = [
-        parse_ciphered(data[8:]).invocation_counter for data in pair.to_server if data[8] not in (0x60, 0x62)
-    ]
+    seen = [parse_ciphered(data[8:]).invocation_counter for data in pair.to_server if data[8] not in (0x60, 0x62)]
     aarq, rlrq = registry.parse(pair.to_server[0][8:]), registry.parse(pair.to_server[-1][8:])
     seen += [parse_ciphered(message.user_information).invocation_counter for message in (aarq, rlrq)]
     seen.append(101)  # inside pass 3: the proof of the keys

@@ -1,6 +1,7 @@
 """The state tables: closed, reachable, and only what is in them is legal."""
 
 import pytest
+
 from kwartier.dlms.states import CLIENT, SERVER, ClientState, ServerState, Trigger, client_step, server_step
 from kwartier.errors import StateError, WireError
 

@@ -4,6 +4,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kwartier.dlms.suite import TAG_BYTES, Gcm, suite
 from kwartier.errors import InputError, SecurityError
 

@@ -251,7 +251,9 @@ def read(cursor: Cursor) -> Data:
         if tag in _CONTAINERS:
             count = cursor.length()
             if count > cursor.remaining:
-                raise WireError("truncated", f"{count} members announced at offset {cursor.at}, {cursor.remaining} bytes left")
+                raise WireError(
+                    "truncated", f"{count} members announced at offset {cursor.at}, {cursor.remaining} bytes left"
+                )
             whole = builder.open(tag, count, cursor.at)
         elif tag == Tag.COMPACT_ARRAY:
             whole = builder.add(Data(tag, _read_compact(cursor)))
@@ -280,7 +282,9 @@ def skip(cursor: Cursor) -> None:
         if tag in _CONTAINERS:
             count = cursor.length()
             if count > cursor.remaining or len(open_members) >= MAX_DEPTH:
-                raise WireError("truncated" if count > cursor.remaining else "too-deep", f"a container at offset {cursor.at}")
+                raise WireError(
+                    "truncated" if count > cursor.remaining else "too-deep", f"a container at offset {cursor.at}"
+                )
             open_members.append(count + 1)
         elif tag == Tag.COMPACT_ARRAY:
             _read_compact(cursor)
@@ -319,7 +323,9 @@ def _read_steps(cursor: Cursor) -> list[Step]:
         tag = cursor.u8()
         if tag in _CONTAINERS:
             if len(pending) >= MAX_DEPTH:
-                raise WireError("too-deep", f"a type description nested more than {MAX_DEPTH} deep at offset {cursor.at}")
+                raise WireError(
+                    "too-deep", f"a type description nested more than {MAX_DEPTH} deep at offset {cursor.at}"
+                )
             count = cursor.u16() if tag == Tag.ARRAY else cursor.length()
             if tag == Tag.STRUCTURE and count > cursor.remaining:
                 raise WireError("truncated", f"a type description of {count} members at offset {cursor.at}")

@@ -103,7 +103,8 @@ class Exchange:
         invoke_id = getattr(message, "invoke_id_and_priority", None)
         if invoke_id is None or invoke_id & INVOKE_ID_MASK != self.invoke_id:
             raise WireError(
-                "wrong-answer", f"{registry.service_name(message)} does not carry the invoke-id of the outstanding request"
+                "wrong-answer",
+                f"{registry.service_name(message)} does not carry the invoke-id of the outstanding request",
             )
         operation = self.operation
         if isinstance(message, services.GetResponseNormal) and isinstance(operation, Get) and not self._block_number:
@@ -174,7 +175,9 @@ def exception_event(
             invocation_counter=message.invocation_counter,
         )
     return ExceptionReceived(
-        operation=operation, state_error=f"confirmed-service-error: {message.service_name}", service_error=message.error_name
+        operation=operation,
+        state_error=f"confirmed-service-error: {message.service_name}",
+        service_error=message.error_name,
     )
 
 

@@ -158,7 +158,9 @@ class Handshake:
             return None
         challenge = aare.responding_authentication_value or b""
         if len(challenge) not in CHALLENGE_BYTES:
-            raise SecurityError("bad-challenge", f"the meter's challenge has {len(challenge)} bytes, 8 to 64 are allowed")
+            raise SecurityError(
+                "bad-challenge", f"the meter's challenge has {len(challenge)} bytes, 8 to 64 are allowed"
+            )
         if challenge == self._challenge:
             raise SecurityError("challenge-reflected", "the meter sent our own challenge back")
         proof = OCTETS_17 + self.protection.hls_value(challenge)
@@ -174,7 +176,9 @@ class Handshake:
         response = registry.parse(self.plain(information))
         if not isinstance(response, services.InitiateResponse):
             name = registry.service_name(response)
-            raise WireError("no-initiate-response", f"the AARE accepts and holds {name} instead of an initiate-response")
+            raise WireError(
+                "no-initiate-response", f"the AARE accepts and holds {name} instead of an initiate-response"
+            )
         if response.max_pdu and response.max_pdu < MIN_SERVER_PDU:
             raise WireError("bad-max-pdu", f"the meter accepts APDUs of {response.max_pdu} bytes only")
         self.conformance = response.conformance & self._parameters.conformance

@@ -6,9 +6,11 @@ sequence of its own, and once that is wrong, or the whole frame's is, the frame 
 next flag. Only a truncated header that could still be right may wait.
 """
 
+import re
 from binascii import crc_hqx
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 
 from kwartier.dlms.cursor import Cursor
 from kwartier.errors import InputError, StateError, WireError
@@ -26,6 +28,11 @@ DEFAULT_MAX_INFO = 128
 DEFAULT_WINDOW = 1
 """What holds where a side says nothing (Green Book 8.4.5.3.2)."""
 MAX_WINDOW = 7
+MAX_NOISE_BYTES = 1 << 16
+MAX_BAD_RUN = 64
+"""Bytes that belong to no frame, and bad frames in a row, after which a line is called hopeless."""
+KNOWN_ADDRESSES = 256
+_FLAGS = re.compile(b"\x7e+")
 _REVERSED = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
 
 
@@ -61,10 +68,14 @@ class Address:
 
     def encode(self) -> bytes:
         """The bytes: seven bits each, the lowest bit set in the last."""
-        number = self.number
-        octets = bytearray((number >> 7 * place & 0x7F) << 1 for place in reversed(range(self.size)))
-        octets[-1] |= 1
-        return bytes(octets)
+        return _address_bytes(self.number, self.size)
+
+
+@lru_cache(KNOWN_ADDRESSES)
+def _address_bytes(number: int, size: int) -> bytes:
+    octets = bytearray((number >> 7 * place & 0x7F) << 1 for place in reversed(range(size)))
+    octets[-1] |= 1
+    return bytes(octets)
 
 
 def _read_address(cursor: Cursor) -> Address:
@@ -73,19 +84,24 @@ def _read_address(cursor: Cursor) -> Address:
         octet = cursor.u8()
         number = number << 7 | octet >> 1
         if octet & 1:
-            if size == 1:
-                return Address(number)
             if size == 3:
                 break
-            bits = 14 if size == 4 else 7
-            return Address(number >> bits, number & (1 << bits) - 1, size)
+            return _address(number, size)
     raise WireError("bad-hdlc-frame", f"an address that ends after no 1, 2 or 4 bytes at offset {cursor.at}")
+
+
+@lru_cache(KNOWN_ADDRESSES)
+def _address(number: int, size: int) -> Address:
+    if size == 1:
+        return Address(number)
+    bits = 14 if size == 4 else 7
+    return Address(number >> bits, number & (1 << bits) - 1, size)
 
 
 class Kind(IntEnum):
     """Frames by the control byte without its sequence numbers and poll/final bit."""
 
-    I = 0x00  # noqa: E741 - the standard's name
+    I = 0x00
     RR = 0x01
     RNR = 0x05
     UI = 0x03
@@ -150,42 +166,56 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadFrame:
-    """A frame that was whole and wrong: ``reason`` says which check failed."""
+    """A frame that was wrong: ``reason`` is the code of the check that failed, ``length`` the bytes passed over with it.
+
+    ``length`` is 0 where the header or the end cannot be trusted: then the next flag may be anywhere behind the first.
+    """
 
     reason: str
     length: int
 
 
+def _read_header(cursor: Cursor) -> tuple[int, Address, Address, int]:
+    """Format, destination, source and control, with the check sequence behind them."""
+    start = cursor.at
+    form = cursor.u16()
+    if form & FORMAT_MASK != FORMAT_TYPE:
+        raise WireError("bad-hdlc-frame", f"frame format 0x{form:04X}, and only type 3 is spoken here")
+    destination, source = _read_address(cursor), _read_address(cursor)
+    control = cursor.u8()
+    stop = cursor.at
+    if cursor.take(2) != check_sequence(cursor.data[start:stop]):
+        raise WireError("bad-hcs", f"the check sequence at offset {stop} is not that of the header before it")
+    return form, destination, source, control
+
+
 def parse_frame(data: bytes) -> Frame:
     """The frame in ``data``, which is everything between two flags; :class:`WireError` where a check fails."""
     cursor = Cursor(data)
-    form = cursor.u16()
-    if form & FORMAT_MASK != FORMAT_TYPE or form & LENGTH_MASK != len(data):
-        raise WireError("bad-hdlc-frame", f"frame format 0x{form:04X} for {len(data)} bytes")
-    destination, source = _read_address(cursor), _read_address(cursor)
-    control = cursor.u8()
-    head = cursor.at
-    if check_sequence(data[:head]) != cursor.take(2):
-        raise WireError("bad-hcs", f"the header's check sequence is wrong (bytes 0 to {head})")
+    form, destination, source, control = _read_header(cursor)
+    if form & LENGTH_MASK != len(data):
+        raise WireError("bad-hdlc-frame", f"a frame of {len(data)} bytes says that it has {form & LENGTH_MASK}")
     information = b""
     if cursor.remaining:
         information = cursor.take(cursor.remaining - 2)
-        if check_sequence(data[:-2]) != cursor.take(2):
-            raise WireError("bad-fcs", f"the frame's check sequence is wrong ({len(data)} bytes)")
+        if cursor.take(2) != check_sequence(data[:-2]):
+            raise WireError(
+                "bad-fcs", f"the check sequence at offset {len(data) - 2} is not that of the frame before it"
+            )
     segmented = bool(form & SEGMENTED)
-    return Frame(
-        destination=destination, source=source, control=control, information=information, segmented=segmented
-    )
+    return Frame(destination=destination, source=source, control=control, information=information, segmented=segmented)
 
 
 class FrameReader:
-    """Frames from a stream. ``waiting`` is True while bytes of an unfinished frame are held."""
+    """Frames from a stream, however it is cut: every decision waits for exactly the bytes that it needs."""
 
-    __slots__ = ("_held", "_need")
+    __slots__ = ("_bad_run", "_held", "_need", "_noise_bytes")
 
     def __init__(self) -> None:
         self._held = bytearray()
         self._need = 1
+        self._noise_bytes = 0
+        self._bad_run = 0
 
     @property
     def waiting(self) -> bool:
@@ -198,73 +228,92 @@ class FrameReader:
         self._need = 1
 
     def feed(self, data: bytes) -> list[Frame | BadFrame]:
-        """The frames that ``data`` completes, in order, good and bad."""
+        """The frames that ``data`` completes, in order, good and bad; :class:`WireError` when there is nothing but noise."""
         held = self._held
         held += data
         found: list[Frame | BadFrame] = []
         if len(held) < self._need:
             return found
-        at = 0
-        self._need = 1
+        at = clean = 0
         while True:
-            at = held.find(FLAG, at)
-            if at < 0:
-                held.clear()
-                return found
-            length = self._frame_length(at)
-            if length is None:  # no frame begins at this flag
+            last_flag = _FLAGS.search(held, at)
+            if last_flag is None:
+                at = len(held)
+                self._need = 1
+                break
+            at = last_flag.end() - 1
+            del last_flag  # it would hold on to the buffer
+            frame = self._frame_at(at)
+            if isinstance(frame, int):
+                self._need = frame
+                break
+            if frame is None:
                 at += 1
                 continue
-            if length < 0:  # it may, once more bytes are here
-                break
-            body = bytes(held[at + 1 : at + 1 + length])
-            closed = held[at + 1 + length] == FLAG
-            try:
-                found.append(parse_frame(body))
-            except WireError as error:
-                found.append(BadFrame(reason=error.code, length=length))
-                closed = closed and error.code == "bad-fcs"
-            at += 1 + length if closed else 1
+            found.append(frame)
+            if isinstance(frame, Frame):
+                self._noise_bytes = self._bad_run = 0
+                at = clean = at + 1 + _length_at(held, at)
+            else:
+                at += frame.length + 1
+                self._bad_run += 1
+                self._check_noise(at - clean)
+        self._noise_bytes += at - clean
+        self._check_noise(0)
         del held[:at]
         return found
 
-    def _frame_length(self, at: int) -> int | None:
-        """The length of the frame whose opening flag is at ``at``; None: none begins there; -1: not to be told yet."""
+    def _check_noise(self, more: int) -> None:
+        if self._noise_bytes + more > MAX_NOISE_BYTES or self._bad_run > MAX_BAD_RUN:
+            raise WireError(
+                "hdlc-noise", f"{self._bad_run} bad frames in a row and {self._noise_bytes + more} bytes of noise"
+            )
+
+    def _frame_at(self, at: int) -> Frame | BadFrame | int | None:
+        """What begins at the flag at ``at``: a frame, a bad one, none, or how many bytes it takes to tell."""
         held = self._held
         there = len(held) - at
-        if there < 3:
-            if there == 2 and (held[at + 1] == FLAG or held[at + 1] & 0xF0 != 0xA0):
-                return None
-            self._need = 3
-            return -1
-        form = held[at + 1] << 8 | held[at + 2]
-        length = form & LENGTH_MASK
-        if form & FORMAT_MASK != FORMAT_TYPE or length < MIN_FRAME:
+        if there > 1 and held[at + 1] & 0xF0 != FORMAT_TYPE >> 8:
             return None
-        if there >= length + 2:
-            return length
-        # The header can be checked before the rest is there, so that a corrupt length does not make us wait for nothing.
-        head = self._header_length(at)
-        if head is not None and there - 1 >= head + 2 and head + 2 <= length:
-            if check_sequence(bytes(held[at + 1 : at + 1 + head])) != held[at + 1 + head : at + 3 + head]:
-                return None
-            self._need = length + 2
-        else:
-            self._need = there + 1
-        return -1
+        if there < 3:
+            return 3
+        length = _length_at(held, at)
+        if length < MIN_FRAME:
+            return None
+        header = _header_length(held, at)
+        if header > there:
+            return header
+        body = bytes(held[at + 1 : at + 1 + length])
+        # The header is checked before the rest is there, so that a corrupt length does not make us wait for nothing. When
+        # only the end is wrong, the length was right: the whole frame is passed over, and none is looked for inside.
+        closed = there >= length + 2 and held[at + 1 + length] == FLAG
+        try:
+            if there < length + 2:
+                _read_header(Cursor(body))
+                return length + 2
+            frame = parse_frame(body)
+        except WireError as error:
+            reason = "bad-hdlc-frame" if error.code == "truncated" else error.code
+            return BadFrame(reason=reason, length=length if closed and reason == "bad-fcs" else 0)
+        return frame if closed else BadFrame(reason="bad-hdlc-frame", length=0)
 
-    def _header_length(self, at: int) -> int | None:
-        """Bytes of format, addresses and control, or None while the addresses have not ended."""
-        held = self._held
-        place = at + 3
-        for _ in range(2):
-            limit = place + 4
-            while place < min(limit, len(held)) and not held[place] & 1:
-                place += 1
-            if place >= len(held):
-                return None
+
+def _length_at(held: bytearray, at: int) -> int:
+    """What the format behind the flag at ``at`` says: the bytes of the frame between its flags."""
+    return (held[at + 1] << 8 | held[at + 2]) & LENGTH_MASK
+
+
+def _header_length(held: bytearray, at: int) -> int:
+    """Bytes from the flag at ``at`` to the end of the header's check sequence; while that is open, one more than are there."""
+    place = at + 3
+    for _ in range(2):
+        last = place + 3
+        while place < len(held) and place < last and not held[place] & 1:
             place += 1
-        return place + 1 - at - 1
+        if place >= len(held):
+            return len(held) - at + 1
+        place += 1
+    return place + 3 - at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,13 @@
 The link is half duplex by turns. Whoever has the turn sends up to a window of frames and gives the turn away with the poll or
 final bit of the last one; the client has it first. Everything follows from that: what the other side has not acknowledged
 when the turn comes back is sent again, a frame out of sequence is passed over, and a client that hears nothing asks where
-the meter stands. An APDU begins with three LLC bytes, in its first segment only.
+the meter stands. An answer that comes twice, because the first question was only slow, gives no turn: it would be answered
+twice for ever. An APDU begins with three LLC bytes, in its first segment only.
 """
 
 from collections import deque
 
+from kwartier.dlms import gbt
 from kwartier.dlms.hdlc import (
     DEFAULT_WINDOW,
     MAX_INFO,
@@ -19,14 +21,16 @@ from kwartier.dlms.hdlc import (
     Kind,
     Parameters,
 )
+from kwartier.dlms.hdlc_segments import LLC_COMMAND, LLC_RESPONSE, Assembler, cut
 from kwartier.dlms.link import LinkState
 from kwartier.errors import LinkLost, StateError, WireError
 
-LLC_COMMAND = b"\xe6\xe6\x00"
-LLC_RESPONSE = b"\xe6\xe7\x00"
 MAX_APDU = 0xFFFF
 MAX_IDLE_FRAMES = 64
 """Frames without any progress that are taken in before the peer is called a babbler."""
+POLL_PAUSE_S = 0.5
+MAX_POLLS = 40
+"""How often a meter that has nothing to say yet, or no room, is asked again, and how soon."""
 PROPOSED = Parameters(max_info_tx=MAX_INFO, max_info_rx=MAX_INFO, window_tx=DEFAULT_WINDOW, window_rx=7)
 """What a client proposes: long frames, and to receive a window of seven."""
 NUMBERS = 8
@@ -64,6 +68,9 @@ class HdlcLink:
         self._retries = retries
         self._tries = 0
         self._reader = FrameReader()
+        self._llc = LLC_COMMAND if client else LLC_RESPONSE
+        self._parts = Assembler(LLC_RESPONSE if client else LLC_COMMAND)
+        self._pushed = Assembler(LLC_RESPONSE if client else LLC_COMMAND)
         self._out: list[bytes] = []
         self._answer_by: float | None = None
         self._octet_by: float | None = None
@@ -77,9 +84,13 @@ class HdlcLink:
         self._receive_number = 0
         self._unacknowledged: deque[tuple[int, bytes, bool]] = deque()
         self._segments: deque[tuple[bytes, bool]] = deque()
-        self._parts: list[bytes] = []
-        self._held = 0
+        self._parts.clear()
         self._idle_frames = 0
+        self._polls = 0
+        self._pausing = False
+        self._burst = 0
+        self._busy = False
+        self._awaiting = False
         self._turn = self._client
         self._owes = False
 
@@ -106,10 +117,8 @@ class HdlcLink:
         """Cut one APDU into segments and send as many as the window and the turn allow."""
         if self.state is not LinkState.UP:
             raise StateError("link-not-up", "an APDU was sent on a link that is not up")
-        size = self._agreed.max_info_tx
-        data = (LLC_COMMAND if self._client else LLC_RESPONSE) + apdu
-        for at in range(0, len(data), size):
-            self._segments.append((data[at : at + size], at + size < len(data)))
+        self._awaiting = True
+        self._segments.extend(cut(self._llc + apdu, self._agreed.max_info_tx))
         if self._turn:
             self._take_turn(now)
 
@@ -119,6 +128,7 @@ class HdlcLink:
         for frame in self._reader.feed(data):
             if isinstance(frame, BadFrame):
                 self.bad_frames += 1
+                self._pushed.clear()  # unnumbered pieces: nobody can tell that none is missing
             elif not self._for_us(frame):
                 self.strange_frames += 1
             else:
@@ -126,7 +136,12 @@ class HdlcLink:
             self._idle_frames += 1
             if self._idle_frames > MAX_IDLE_FRAMES:
                 raise WireError("hdlc-babble", f"more than {MAX_IDLE_FRAMES} HDLC frames without any progress")
-        self._octet_by = now + self._inter_octet_timeout_s if self._reader.waiting else None
+        self._octet_by = None
+        if self._reader.waiting:
+            self._octet_by = now + self._inter_octet_timeout_s
+            if self._answer_by is not None:
+                # A slow line: the answer is on its way, and asking again would talk into it.
+                self._answer_by = max(self._answer_by, self._octet_by)
         return apdus
 
     def data_to_send(self) -> bytes:
@@ -151,25 +166,32 @@ class HdlcLink:
         if self._octet_by is not None and now >= self._octet_by:
             self._octet_by = None
             self._reader.drop()
+            self._pushed.clear()
             self.bad_frames += 1
         if self._answer_by is None or now < self._answer_by:
             return
+        if self._pausing:
+            self._ask_again(now)
+            return
         self._tries += 1
         if self._tries > self._retries:
-            self._answer_by = None
-            self.state = LinkState.CLOSED
-            raise LinkLost(
-                "hdlc-silent",
-                f"no HDLC answer after {self._tries} tries ({self.bad_frames} bad frames, "
-                f"{self.strange_frames} for other addresses)",
-            )
+            raise self._lost("hdlc-silent", f"no HDLC answer after {self._tries} tries")
         if self.state is LinkState.CONNECTING:
             self._command(Kind.SNRM, now, self._proposed.encode())
         elif self.state is LinkState.CLOSING:
             self._command(Kind.DISC, now)
         else:
-            self._turn = True
-            self._take_turn(now, poll=True)
+            self._ask_again(now)
+
+    def _ask_again(self, now: float) -> None:
+        self._turn = True
+        self._pausing = False
+        self._take_turn(now, poll=True)
+
+    def _lost(self, code: str, what: str) -> LinkLost:
+        self._answer_by = None
+        self.state = LinkState.CLOSED
+        return LinkLost(code, f"{what} ({self.bad_frames} bad frames, {self.strange_frames} for other addresses)")
 
     # Frames out.
 
@@ -177,9 +199,7 @@ class HdlcLink:
         ours, theirs = Address(self.client_address), self._server_address
         if not self._client:
             ours, theirs = theirs, ours
-        frame = Frame(
-            destination=theirs, source=ours, control=control, information=information, segmented=segmented
-        )
+        frame = Frame(destination=theirs, source=ours, control=control, information=information, segmented=segmented)
         self._out.append(frame.encode())
 
     def _command(self, kind: int, now: float, information: bytes = b"") -> None:
@@ -193,11 +213,12 @@ class HdlcLink:
     def _take_turn(self, now: float, *, poll: bool = False) -> None:
         """Send what is unacknowledged, then what is new, up to the window; the last frame gives the turn away."""
         unacknowledged = self._unacknowledged
-        while self._segments and len(unacknowledged) < self._agreed.window_tx:
+        while not self._busy and self._segments and len(unacknowledged) < self._agreed.window_tx:
             information, segmented = self._segments.popleft()
             unacknowledged.append((self._send_number, information, segmented))
             self._send_number = (self._send_number + 1) % NUMBERS
-        if unacknowledged:
+        self._burst = 0 if self._busy else len(unacknowledged)
+        if self._burst:
             last = unacknowledged[-1][0]
             for number, information, segmented in unacknowledged:
                 final = POLL_FINAL if number == last else 0
@@ -224,7 +245,7 @@ class HdlcLink:
     def _on_frame(self, frame: Frame, now: float, apdus: list[bytes]) -> None:
         kind = frame.kind
         if kind == Kind.UI:
-            self._on_unnumbered(frame.information, apdus)
+            self._on_unnumbered(frame, apdus)
         elif self._client:
             self._on_client_frame(frame, kind, now, apdus)
         else:
@@ -238,19 +259,20 @@ class HdlcLink:
                 self._agreed = self._proposed.meet(Parameters.decode(frame.information))
                 self._link_up()
             elif kind == Kind.DM:
-                raise LinkLost("hdlc-refused", "the meter refuses an HDLC connection to this address")
+                raise self._lost("hdlc-refused", "the meter refuses an HDLC connection to this address")
         elif self.state is LinkState.CLOSING:
             if kind in (Kind.UA, Kind.DM):
                 self.state = LinkState.CLOSED
                 self._answer_by = None
-        elif kind == Kind.DM:
-            raise LinkLost("hdlc-disconnected", "the meter says that the HDLC connection is gone")
         elif self.state is LinkState.UP:
+            if kind == Kind.DM:
+                raise self._lost("hdlc-disconnected", "the meter says that the HDLC connection is gone")
             self._on_numbered(frame, kind, now, apdus)
 
     def _on_server_frame(self, frame: Frame, kind: int, now: float, apdus: list[bytes]) -> None:
-        if kind == Kind.SNRM:
+        if kind == Kind.SNRM or self._client_address is None:
             self._client_address = frame.source.upper
+        if kind == Kind.SNRM:
             self._agreed = self._proposed.meet(Parameters.decode(frame.information))
             self._emit(Kind.UA | POLL_FINAL, self._agreed.encode())
             self._link_up()
@@ -272,63 +294,92 @@ class HdlcLink:
     def _on_numbered(self, frame: Frame, kind: int, now: float, apdus: list[bytes]) -> None:
         if kind not in (Kind.I, Kind.RR, Kind.RNR):
             return
-        self._acknowledge(frame.receive_number)
-        in_order = kind == Kind.I and frame.send_number == self._receive_number
-        if in_order:
-            self._receive_number = (self._receive_number + 1) % NUMBERS
-            self._tries = 0
-            self._take_segment(frame, apdus)
-        if not frame.poll_final:
-            return
-        self._turn = self._owes = True
-        self._answer_by = None
+        news = self._acknowledge(frame.receive_number)
+        self._busy = kind == Kind.RNR
+        expecting = False
+        ahead = 0
+        if kind == Kind.I:
+            ahead = (frame.send_number - self._receive_number) % NUMBERS
+            if ahead == 0:
+                self._receive_number = (self._receive_number + 1) % NUMBERS
+                expecting = self._take_segment(frame, apdus)
+                news = True
         if not self._client:
-            self._take_turn(now)
-        elif kind == Kind.RNR or (kind == Kind.RR and not (self._unacknowledged or self._segments or self._parts)):
-            # The meter has no room (RNR) or nothing to say yet (RR): ask again when the timer says so, not at once.
-            self._turn = False
-            self._answer_by = now + self._response_timeout_s
-        elif not in_order or self._unacknowledged or self._segments or self._parts:
+            if frame.poll_final:
+                self._turn = self._owes = True
+                self._take_turn(now)
+        elif not frame.poll_final:
+            if news and self._answer_by is not None:
+                self._answer_by = now + self._response_timeout_s
+        elif not self._turn and not self._is_late(kind, ahead, news=news):
+            self._on_final(kind, now, expecting=expecting or ahead > 0)
+
+    def _is_late(self, kind: int, ahead: int, *, news: bool) -> bool:
+        """Whether this is the second answer to a question that was asked twice because the first answer was slow.
+
+        Such a frame repeats one that is here (its number lies a window or more ahead, that is behind), or leaves
+        unacknowledged the only frame that was sent, though nobody answers a question that was not received.
+        """
+        if news:
+            return False
+        return ahead >= self._agreed.window_rx if kind == Kind.I else kind == Kind.RR and self._burst == 1
+
+    def _on_final(self, kind: int, now: float, *, expecting: bool) -> None:
+        """The meter has given the turn back to the client: go on, ask for more, or rest."""
+        self._turn = True
+        self._answer_by = None
+        if kind == Kind.RNR or (kind == Kind.RR and not (self._unacknowledged or self._segments)):
+            if self._busy or self._awaiting:
+                self._poll_later(now)
+        elif expecting or self._unacknowledged or self._segments or self._parts:
+            self._polls = 0
             self._take_turn(now, poll=True)
 
-    def _acknowledge(self, expected: int) -> None:
-        """The peer expects ``expected`` next: everything before it has arrived."""
+    def _poll_later(self, now: float) -> None:
+        """The meter has no room, or nothing to say yet: ask again, but not at once."""
+        self._polls += 1
+        if self._polls > MAX_POLLS:
+            raise self._lost("hdlc-busy", f"the meter put us off {MAX_POLLS} times")
+        self._turn = False
+        self._pausing = True
+        self._answer_by = now + POLL_PAUSE_S
+
+    def _acknowledge(self, expected: int) -> bool:
+        """The peer expects ``expected`` next: everything before it has arrived. Whether that is new."""
         unacknowledged = self._unacknowledged
         first = unacknowledged[0][0] if unacknowledged else self._send_number
         count = (expected - first) % NUMBERS
         if count > len(unacknowledged):
-            raise WireError("hdlc-sequence", f"frame {expected} acknowledged, {len(unacknowledged)} outstanding from {first}")
+            raise WireError(
+                "hdlc-sequence", f"frame {expected} acknowledged, {len(unacknowledged)} outstanding from {first}"
+            )
         for _ in range(count):
             unacknowledged.popleft()
         if count:
             self._advance()
+        return count > 0
 
     def _advance(self) -> None:
         self.progress += 1
         self._idle_frames = 0
+        self._tries = 0
 
-    def _take_segment(self, frame: Frame, apdus: list[bytes]) -> None:
-        self._held += len(frame.information)
-        if self._held > self.max_apdu + len(LLC_COMMAND):
-            raise WireError("apdu-too-long", f"HDLC segments of more than {self.max_apdu} bytes where no more can be legitimate")
-        self._parts.append(frame.information)
+    def _take_segment(self, frame: Frame, apdus: list[bytes]) -> bool:
+        """Keep one segment; whether, after the APDU that it may complete, the meter has more to say unasked."""
         if frame.information:
             self._advance()
-        if frame.segmented:
-            return
-        whole = b"".join(self._parts)
-        self._parts.clear()
-        self._held = 0
+        self._polls = 0
+        whole = self._parts.feed(frame.information, segmented=frame.segmented, max_apdu=self.max_apdu)
+        if whole is None:
+            return True
+        self._awaiting = gbt.more_will_follow(whole)
         self._advance()
-        apdus.append(self._without_llc(whole))
+        apdus.append(whole)
+        return self._awaiting
 
-    def _on_unnumbered(self, information: bytes, apdus: list[bytes]) -> None:
-        if len(information) > self.max_apdu + len(LLC_COMMAND):
-            raise WireError("apdu-too-long", f"an unnumbered frame of {len(information)} bytes")
-        apdus.append(self._without_llc(information))
-
-    def _without_llc(self, data: bytes) -> bytes:
-        expected = LLC_RESPONSE if self._client else LLC_COMMAND
-        if not data.startswith(expected):
-            raise WireError("bad-llc", f"LLC bytes {data[:3].hex()} where {expected.hex()} was expected")
-        return data[len(expected) :]
+    def _on_unnumbered(self, frame: Frame, apdus: list[bytes]) -> None:
+        """Pushed data (UI): without numbers, so a piece that is damaged takes the whole with it."""
+        whole = self._pushed.feed(frame.information, segmented=frame.segmented, max_apdu=self.max_apdu)
+        if whole is not None:
+            self._idle_frames = 0
+            apdus.append(whole)

@@ -21,14 +21,17 @@ class Link(Protocol):
     """What a session needs of a framing. Times are the seconds of ``now``; methods may raise a ``KwartierError``."""
 
     state: LinkState
-    deadline: float | None
-    """When :meth:`handle_timer` wants to be called; None: never."""
     bad_frames: int
     """Frames that were complete and had a wrong check sequence."""
     progress: int
     """Grows with every piece of an APDU that arrives, so that a long answer is not taken for silence."""
     max_apdu: int
     """The longest APDU that is taken in; a longer one is refused before it is held."""
+
+    @property
+    def deadline(self) -> float | None:
+        """When :meth:`handle_timer` wants to be called; None: never."""
+        ...
 
     @property
     def client_address(self) -> int:

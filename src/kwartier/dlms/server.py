@@ -26,7 +26,7 @@ BLOCK_OVERHEAD_BYTES = 48
 SMALLEST_PDU_BYTES = 64
 """A client's limit below this is treated as this: no block would fit."""
 MAX_REQUEST_BYTES = 1 << 16
-OTHER_REASON = 250
+READ_WRITE_DENIED = 3
 BLOCK_NUMBER_INVALID = 19
 NO_LONG_GET_IN_PROGRESS = 15
 
@@ -74,6 +74,8 @@ class AssociationPoint:
     refuses_release: frozenset[str] = frozenset()
     """Forms of the RLRQ (``clear``, ``protected``) that this meter answers with an exception."""
     sends_title: bool = True
+    only: frozenset[tuple[int, bytes, int]] | None = None
+    """The (class, OBIS, attribute) that this client may read; None: whatever the handler has. With it, nothing else."""
 
 
 class ServerSession:
@@ -312,15 +314,26 @@ class ServerSession:
 
     # Serving.
 
+    def _get(self, item: services.GetRequestNormal | services.Attribute) -> bytes | int:
+        only = self._point.only
+        if only is not None and (item.class_id, item.obis, item.attribute) not in only:
+            return READ_WRITE_DENIED
+        return self._handler.get(item.class_id, item.obis, item.attribute, item.access)
+
     def _serve(self, message: registry.Apdu) -> registry.Apdu:
         handler = self._handler
+        if self._point.only is not None and isinstance(
+            message, services.SetRequestNormal | services.ActionRequestNormal
+        ):
+            return services.ExceptionResponse(
+                state_error=SERVICE_NOT_ALLOWED[0], service_error=SERVICE_NOT_ALLOWED[1], invocation_counter=None
+            )
         if isinstance(message, services.GetRequestNormal):
-            value = handler.get(message.class_id, message.obis, message.attribute, message.access)
-            return self._get_response(message.invoke_id_and_priority, value)
+            return self._get_response(message.invoke_id_and_priority, self._get(message))
         if isinstance(message, services.GetRequestNext):
             return self._next_block(message.invoke_id_and_priority, message.block_number)
         if isinstance(message, services.GetRequestWithList):
-            results = tuple(handler.get(item.class_id, item.obis, item.attribute, item.access) for item in message.items)
+            results = tuple(self._get(item) for item in message.items)
             answer = services.GetResponseWithList(
                 invoke_id_and_priority=message.invoke_id_and_priority, results=results
             )
@@ -331,9 +344,7 @@ class ServerSession:
             return self._next_block(message.invoke_id_and_priority, 0)
         if isinstance(message, services.SetRequestNormal):
             result = handler.set(message.class_id, message.obis, message.attribute, message.access, message.value)
-            return services.SetResponseNormal(
-                invoke_id_and_priority=message.invoke_id_and_priority, result=result
-            )
+            return services.SetResponseNormal(invoke_id_and_priority=message.invoke_id_and_priority, result=result)
         if isinstance(message, services.ActionRequestNormal):
             result, value_bytes = handler.act(message.class_id, message.obis, message.method, message.value)
             return services.ActionResponseNormal(
@@ -347,7 +358,9 @@ class ServerSession:
         )
 
     def _fits(self, length: int) -> bool:
-        return not self._client_max_pdu or length + BLOCK_OVERHEAD_BYTES <= max(self._client_max_pdu, SMALLEST_PDU_BYTES)
+        return not self._client_max_pdu or length + BLOCK_OVERHEAD_BYTES <= max(
+            self._client_max_pdu, SMALLEST_PDU_BYTES
+        )
 
     def _get_response(self, invoke_id_and_priority: int, value: bytes | int) -> registry.Apdu:
         if isinstance(value, int):
@@ -392,7 +405,5 @@ class ServerSession:
 
 def _exception(kind: tuple[int, int], invocation_counter: int | None = None) -> bytes:
     return registry.build(
-        services.ExceptionResponse(
-            state_error=kind[0], service_error=kind[1], invocation_counter=invocation_counter
-        )
+        services.ExceptionResponse(state_error=kind[0], service_error=kind[1], invocation_counter=invocation_counter)
     )

@@ -89,9 +89,13 @@ class WrapperLink:
         if version != VERSION:
             raise WireError("bad-wrapper", f"wrapper version {version}, {VERSION} expected")
         if destination != self.source or (self._peer is not None and source != self._peer):
-            raise WireError("wrong-address", f"an APDU from port {source} to port {destination} is not for this association")
+            raise WireError(
+                "wrong-address", f"an APDU from port {source} to port {destination} is not for this association"
+            )
         if length > self.max_apdu:
-            raise WireError("apdu-too-long", f"an APDU of {length} bytes where at most {self.max_apdu} can be legitimate")
+            raise WireError(
+                "apdu-too-long", f"an APDU of {length} bytes where at most {self.max_apdu} can be legitimate"
+            )
         self._peer = source
 
     def data_to_send(self) -> bytes:
