@@ -71,9 +71,15 @@ def quarter_ends(start: date, end: date, timezone: str) -> Times:
     return times
 
 
-def _offset(timezone: str, utc: int) -> int:
+def offset_at(timezone: str, utc: int) -> int:
+    """Local time minus UTC at the moment ``utc``, in seconds."""
     offset = datetime.fromtimestamp(utc, zone(timezone)).utcoffset()
     return 0 if offset is None else int(offset.total_seconds())
+
+
+def is_summer(timezone: str, utc: int) -> bool:
+    """Whether daylight saving time is in force at the moment ``utc``."""
+    return bool(datetime.fromtimestamp(utc, zone(timezone)).dst())
 
 
 @lru_cache(maxsize=MAX_CACHED)
@@ -85,21 +91,21 @@ def stretches(timezone: str, first: int, last: int) -> tuple[Stretch, ...]:
     if not 0 <= last - first <= MAX_DAYS * DAY_S:
         raise InputError("bad-day", f"{last - first} seconds are not 0 to {MAX_DAYS} days")
     found: list[Stretch] = []
-    start, offset = first, _offset(timezone, first)
+    start, offset = first, offset_at(timezone, first)
     at = first
     while at < last:
         ahead = min(at + DAY_S, last)
-        changed = _offset(timezone, ahead)
+        changed = offset_at(timezone, ahead)
         if changed != offset:
             before = at
             while ahead - before > 1:
                 middle = (before + ahead) // 2
-                if _offset(timezone, middle) == offset:
+                if offset_at(timezone, middle) == offset:
                     before = middle
                 else:
                     ahead = middle
             found.append(Stretch(start, ahead, offset))
-            start, offset = ahead, _offset(timezone, ahead)
+            start, offset = ahead, offset_at(timezone, ahead)
         at = ahead
     found.append(Stretch(start, last, offset))
     return tuple(found)
@@ -108,7 +114,9 @@ def stretches(timezone: str, first: int, last: int) -> tuple[Stretch, ...]:
 @lru_cache(maxsize=MAX_CACHED)
 def offsets(timezone: str, year: int) -> frozenset[int]:
     """Every offset (local minus UTC, seconds) that the zone has on the first of a month of ``year``."""
-    return frozenset(_offset(timezone, int(datetime(year, month, 1, tzinfo=UTC).timestamp())) for month in range(1, 13))
+    return frozenset(
+        offset_at(timezone, int(datetime(year, month, 1, tzinfo=UTC).timestamp())) for month in range(1, 13)
+    )
 
 
 def candidates(local: datetime, timezone: str) -> tuple[int, ...]:

@@ -99,6 +99,8 @@ class SecurityOf:
     release: str
     """``protected`` or ``clear``: the form of release that it accepts."""
     recovery_pause_s: int
+    response_timeout_s: int
+    """How long it may take to answer one request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +143,31 @@ class Companion:
     def release(self) -> str:
         """``protected`` or ``clear``: the form of release that this kind accepts."""
         return self.security.release
+
+    @property
+    def general_ciphering(self) -> bool:
+        """Whether it is first spoken to with general-glo-ciphering."""
+        return self.security.ciphering == "general-glo"
+
+    @property
+    def recovery_pause_s(self) -> int:
+        """Seconds between reading the invocation counter and the next association."""
+        return self.security.recovery_pause_s
+
+    @property
+    def response_timeout_s(self) -> int:
+        """Seconds that one answer may take."""
+        return self.security.response_timeout_s
+
+    @property
+    def counter_obis(self) -> bytes:
+        """Where the public client finds the invocation counter (class 1, attribute 2)."""
+        return self.invocation_counter.obis
+
+    @property
+    def public_client(self) -> int:
+        """The client address that needs no key."""
+        return self.associations["public"]
 
     @property
     def range_carries_deviation(self) -> bool:
@@ -302,6 +329,7 @@ def _security(table: Table) -> SecurityOf:
         ciphering=table.choice("ciphering", CIPHERINGS),
         release=table.choice("release", RELEASES),
         recovery_pause_s=table.whole("recovery_pause_s", low=0, high=600),
+        response_timeout_s=table.whole("response_timeout_s", low=1, high=600),
     )
     table.no_others()
     return made

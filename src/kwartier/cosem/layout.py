@@ -27,6 +27,8 @@ MAX_SCALER = 12
 MAX_ENTRIES = 1 << 32
 MAX_LAYOUT_TEXT = 1 << 16
 DEMAND_REGISTER = 5
+FIFO = 1
+LIFO = 2
 
 Roles = tuple[str, ...]
 """What each column of a row is: ``clock``, ``status``, the name of a channel, or empty where it is dropped."""
@@ -53,6 +55,8 @@ class Layout:
     entries: int
     """How many rows the buffer holds when full."""
     multipliers: Mapping[str, int]
+    sort_method: int = FIFO
+    """Blue Book 4.3.6: 1 is first in first out, 2 last in first out, others sort by a value."""
     assumed: tuple[str, ...] = ()
     """What the meter refused to tell and the companion filled in."""
     asking: Asking | None = None
@@ -62,6 +66,11 @@ class Layout:
     def fingerprint(self) -> str:
         """Changes whenever the meaning of a row does; how it is asked for is no part of it."""
         return hashlib.sha256(json.dumps(_meaning(self), sort_keys=True).encode()).hexdigest()
+
+    @property
+    def scaled(self) -> bool:
+        """Whether some register does not count in steps of 1 Wh."""
+        return any(step != 1 for step in self.multipliers.values())
 
     @property
     def clock_column(self) -> int:
@@ -88,6 +97,7 @@ def _meaning(layout: Layout) -> dict[str, object]:
         "roles": list(layout.roles),
         "period_s": layout.period_s,
         "entries": layout.entries,
+        "sort_method": layout.sort_method,
         "multipliers": dict(layout.multipliers),
         "assumed": list(layout.assumed),
     }
@@ -111,6 +121,7 @@ def load(text: str) -> Layout:
             period_s=int(table["period_s"]),
             entries=int(table["entries"]),
             multipliers=MappingProxyType({str(name): int(step) for name, step in table["multipliers"].items()}),
+            sort_method=int(table["sort_method"]),
             assumed=tuple(str(one) for one in table["assumed"]),
             asking=None if asking is None else Asking(str(asking[0]), bool(asking[1]), bool(asking[2])),
         )
@@ -125,7 +136,9 @@ def load(text: str) -> Layout:
 def roles_of(columns: tuple[CaptureObject, ...], companion: Companion) -> Roles:
     """What each of a meter's ``columns`` is. Raises ``WireError`` no-clock-column, twice-captured."""
     quarter = companion.quarter
-    wanted = {(companion.clock.obis, 2): (CLOCK, (companion.clock.class_id,))}
+    wanted: dict[tuple[bytes, int], tuple[str, tuple[int, ...]]] = {
+        (companion.clock.obis, companion.clock.attribute): (CLOCK, (companion.clock.class_id,))
+    }
     if quarter.status is not None:
         wanted[quarter.status.obis, quarter.status.attribute] = (STATUS, (quarter.status.class_id,))
     for channel in quarter.channels:

@@ -1,0 +1,56 @@
+"""What a meter's clock says, and how far it is from ours."""
+
+from collections.abc import Callable, Generator
+from datetime import UTC, datetime
+
+from kwartier.clock import FIRST_YEAR, LAST_YEAR, candidates
+from kwartier.cosem.asking import MAX_SHORT_BYTES, No, Reply, get
+from kwartier.cosem.companion import Companion
+from kwartier.cosem.quirks import Quirk
+from kwartier.dlms.events import Get, Operation
+from kwartier.dlms.stamps import DATE_TIME_BYTES, DAYLIGHT_SAVING, DateTime
+from kwartier.errors import WireError
+
+CLOCK_TIME = 2
+_OCTET_STRING = bytes((9, DATE_TIME_BYTES))
+_DATE_TIME = bytes((25,))
+
+
+def read_drift(
+    companion: Companion, timezone: str, now: Callable[[], float]
+) -> Generator[Operation, Reply, float | None]:
+    """How far the meter's clock is ahead, at the middle of the round trip; None where it does not say."""
+    asked_at = now()
+    ask = Get(
+        class_id=companion.clock.class_id, obis=companion.clock.obis, attribute=CLOCK_TIME, max_bytes=MAX_SHORT_BYTES
+    )
+    value = yield from get(ask, No())
+    if value is None:
+        return None
+    return clock_time(value, companion, timezone) - (asked_at + now()) / 2
+
+
+def clock_time(value: bytes, companion: Companion, timezone: str) -> float:
+    """What a clock's attribute 2 says, in UTC seconds. Raises ``WireError`` bad-date-time.
+
+    Without a deviation the time is taken to be local; in the repeated hour the clock status says which, else the earlier.
+    """
+    header = 2 if value.startswith(_OCTET_STRING) else 1 if value.startswith(_DATE_TIME) else 0
+    end = header + DATE_TIME_BYTES
+    stray = len(value) - end
+    if not header or stray < 0 or (stray and Quirk.TRAILING_BYTES_ON_CLOCK not in companion.quirks):
+        raise WireError("bad-date-time", f"a clock's time of {len(value)} bytes")
+    stamp = DateTime.decode(value[header:end])
+    hundredths = stamp.hundredths / 100 if stamp.hundredths < 100 else 0.0
+    utc = stamp.utc_seconds(deviation_reversed=Quirk.DEVIATION_SIGN_REVERSED in companion.quirks)
+    return hundredths + (_local_moment(stamp, timezone) if utc is None else utc)
+
+
+def _local_moment(stamp: DateTime, timezone: str) -> int:
+    if not FIRST_YEAR <= stamp.year <= LAST_YEAR:
+        raise WireError("bad-date-time", f"the clock shows {stamp}")
+    local = datetime.fromtimestamp(stamp.local_seconds(), UTC).replace(tzinfo=None)
+    moments = candidates(local, timezone)
+    if not moments:
+        raise WireError("bad-date-time", f"the clock shows {stamp}, which {timezone} skips")
+    return moments[0] if stamp.clock_status & DAYLIGHT_SAVING else moments[-1]
