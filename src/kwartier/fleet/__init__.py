@@ -1,0 +1,1 @@
+"""The registry: connections, their meters, and the record of every visit."""

@@ -1,0 +1,159 @@
+"""Meters and their connections: imported from a file, listed, looked up."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
+
+from kwartier import clock, rowfile
+from kwartier.cosem import companion
+from kwartier.database import connections, meters, reading, writing
+from kwartier.dlms.protection import POLICIES
+from kwartier.dlms.suite import SUITES
+from kwartier.errors import InputError
+from kwartier.fleet.ean import read_ean
+from kwartier.model import Meter
+from kwartier.rowfile import Column
+
+BATCH = 500
+MAX_NAME = 64
+_NAME = re.compile(r"[A-Za-z0-9._:/-]+")
+_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]+")
+_CAPACITY = re.compile(r"[13]x\d{1,3}A")
+TRANSPORTS = ("wrapper", "hdlc")
+MECHANISMS = ("0", "1", "5")
+
+
+def _name(text: str) -> rowfile.Value:
+    if len(text) > MAX_NAME or not _NAME.fullmatch(text):
+        raise ValueError(f"is not 1 to {MAX_NAME} letters, digits and . _ : / -")
+    return text
+
+
+def _host(text: str) -> rowfile.Value:
+    if not _HOST.fullmatch(text):
+        raise ValueError("is no host name or address")
+    return text
+
+
+def _capacity(text: str) -> rowfile.Value:
+    if not _CAPACITY.fullmatch(text):
+        raise ValueError("is no capacity such as 3x25A")
+    return text
+
+
+def _timezone(text: str) -> rowfile.Value:
+    try:
+        clock.zone(text)
+    except InputError:
+        raise ValueError("is no time zone such as Europe/Amsterdam") from None
+    return text
+
+
+def _number_of(*choices: str) -> Callable[[str], rowfile.Value]:
+    check = rowfile.one_of(*choices)
+    return lambda text: int(str(check(text)))
+
+
+def columns(companions: Sequence[str]) -> tuple[Column, ...]:
+    """``fleet.csv``; ``companions`` are the names that may stand in its column."""
+    return (
+        Column(name="meter", read=_name),
+        Column(name="ean", read=read_ean),
+        Column(name="host", read=_host),
+        Column(name="port", read=rowfile.whole(1, 65535)),
+        Column(name="system_title", read=rowfile.hexadecimal(8)),
+        Column(name="companion", read=rowfile.one_of(*companions)),
+        Column(name="transport", read=rowfile.one_of(*TRANSPORTS), default="wrapper"),
+        Column(name="client", read=rowfile.whole(1, 0xFFFF), default=1),
+        Column(name="logical_device", read=rowfile.whole(1, 0x3FFF), default=1),
+        Column(name="physical_address", read=rowfile.whole(0, 0x3FFF), default=None),
+        Column(name="address_bytes", read=_number_of("1", "2", "4"), default=None),
+        Column(name="suite", read=_number_of(*(str(one) for one in SUITES)), default=0),
+        Column(name="mechanism", read=_number_of(*MECHANISMS), default=5),
+        Column(name="policy", read=rowfile.one_of(*POLICIES), default="authenticated+encrypted"),
+        *(Column(name=name, default="") for name in ("dso", "grid_area", "brp", "supplier", "transformer")),
+        Column(name="capacity", read=_capacity, default=""),
+        Column(name="cell", default=""),
+        Column(name="timezone", read=_timezone, default="Europe/Amsterdam"),
+    )
+
+
+_METER_COLUMNS = [column.name for column in meters.columns]
+_CONNECTION_COLUMNS = [column.name for column in connections.columns]
+
+
+def _store_connections(connection: Connection, eans: Mapping[str, rowfile.Row]) -> None:
+    """Insert the connections that are new and update those that are known."""
+    there = set(connection.execute(select(connections.c.ean).where(connections.c.ean.in_(eans))).scalars())
+    fresh = [values for ean, values in eans.items() if ean not in there]
+    if fresh:
+        connection.execute(insert(connections), fresh)
+    if there:
+        known = [{**eans[ean], "known_ean": ean} for ean in sorted(there)]
+        connection.execute(update(connections).where(connections.c.ean == bindparam("known_ean")), known)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What an import did."""
+
+    new: int
+    updated: int
+    refused: int
+
+
+class Registry:
+    """The fleet in one database. ``companion_folder`` holds an installation's own companions, where it has some."""
+
+    __slots__ = ("_companion_folder", "_engine")
+
+    def __init__(self, engine: Engine, companion_folder: Path | None = None) -> None:
+        self._engine = engine
+        self._companion_folder = companion_folder
+
+    def import_file(self, path: Path, *, at: int, skip_bad: bool = False, refused: Path | None = None) -> Imported:
+        """Take in ``fleet.csv`` (or Parquet): all of it, or with ``skip_bad`` the good rows. ``at``: UTC seconds."""
+        known = companion.companions(self._companion_folder)
+        rows = rowfile.read(path, columns(known), unique="meter", skip_bad=skip_bad)
+        good = [row for _, row in rows.good]
+        updated = 0
+        with writing(self._engine) as connection:
+            for first in range(0, len(good), BATCH):
+                batch = [{**row, "known_at": at} for row in good[first : first + BATCH]]
+                eans = {str(row["ean"]): {name: row[name] for name in _CONNECTION_COLUMNS} for row in batch}
+                _store_connections(connection, eans)
+                names = [row["meter"] for row in batch]
+                present = connection.execute(select(meters.c.meter).where(meters.c.meter.in_(names))).scalars().all()
+                updated += len(present)
+                connection.execute(delete(meters).where(meters.c.meter.in_(present)))
+                connection.execute(insert(meters), [{name: row[name] for name in _METER_COLUMNS} for row in batch])
+        if rows.bad and refused is not None:
+            rowfile.write_refused(refused, rows.bad)
+        return Imported(new=len(good) - updated, updated=updated, refused=len(rows.bad))
+
+    def meter(self, name: str) -> Meter:
+        """The meter ``name``; ``InputError`` unknown-meter."""
+        with reading(self._engine) as connection:
+            row = (
+                connection.execute(
+                    select(meters, connections)
+                    .join(connections, connections.c.ean == meters.c.ean)
+                    .where(meters.c.meter == name)
+                )
+                .mappings()
+                .one_or_none()
+            )
+        if row is None:
+            raise InputError("unknown-meter", f"there is no meter '{name[:MAX_NAME]}' in the fleet")
+        fields = {field: row[field] for field in Meter.__dataclass_fields__}
+        return Meter(**fields)
+
+    def list(self) -> "list[tuple[str, str, str, str]]":
+        """Name, EAN, address and companion of every meter, by name."""
+        query = select(meters.c.meter, meters.c.ean, meters.c.host, meters.c.port, meters.c.companion)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(meters.c.meter)).all()
+        return [(row.meter, row.ean, f"{row.host}:{row.port}", row.companion) for row in rows]
