@@ -10,7 +10,7 @@ usual message costs no re-arming.
 import asyncio
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from kwartier.dlms.events import (
     Answer,
@@ -45,7 +45,7 @@ class Traffic:
     bytes_received: int = 0
     messages_sent: int = 0
 
-    def __iadd__(self, other: "Traffic") -> "Traffic":
+    def __iadd__(self, other: "Traffic") -> Self:
         self.bytes_sent += other.bytes_sent
         self.bytes_received += other.bytes_received
         self.messages_sent += other.messages_sent
@@ -221,7 +221,10 @@ class Conversation(asyncio.Protocol, Generic[Result]):
             return
         now = self._loop.time()
         if now >= self._deadline_s:
-            self._end(self._failure or LinkLost("total-deadline", f"the visit's time was up while {self._session.state.value}"))
+            self._end(
+                self._failure
+                or LinkLost("total-deadline", f"the visit's time was up while {self._session.state.value}")
+            )
             return
         deadline = self._session.deadline
         if deadline is not None and now >= deadline:

@@ -208,7 +208,7 @@ class Visitor(Generic[Result]):
             mechanism=meter.mechanism,
             security_control=POLICIES[meter.policy],
             general=companion.general_ciphering,
-            release=companion.release,
+            release=Release(companion.release),
             response_timeout_s=companion.response_timeout_s,
             peer_counter=peer_counter,
         )

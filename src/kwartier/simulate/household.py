@@ -61,7 +61,9 @@ def seeded(seed: int, *, solar: bool | None = None) -> Household:
     base = generator.uniform(25, 70) * (1 + 0.3 * season)
     morning = generator.uniform(60, 200) * np.exp(-(((hour - generator.uniform(6.5, 8.5)) / 1.1) ** 2))
     evening = generator.uniform(150, 400) * np.exp(-(((hour - generator.uniform(18, 20)) / 2.0) ** 2))
-    load = (base + (morning * (1 + 0.4 * weekend) + evening) * (1 + 0.35 * season)) * generator.gamma(6, 1 / 6, QUARTERS)
+    load = (base + (morning * (1 + 0.4 * weekend) + evening) * (1 + 0.35 * season)) * generator.gamma(
+        6, 1 / 6, QUARTERS
+    )
     load += (generator.random(QUARTERS) < 0.01) * generator.uniform(300, 900)
     has_solar = bool(generator.random() < 0.4) if solar is None else solar
     sun = np.maximum(0, np.sin((hour - 6 + 1.5 * season) / (12 - 3 * season) * np.pi)) * (1 - 0.6 * season)
@@ -84,7 +86,9 @@ def recorded(path: Path, seed: int = 0) -> Household:
             except (KeyError, TypeError, ValueError):
                 raise InputError("bad-household", f"{path.name}, line {number}: no number in column kWh") from None
             if not abs(energy) <= MAX_QUARTER_WH:
-                raise InputError("bad-household", f"{path.name}, line {number}: beyond {MAX_QUARTER_WH} Wh in a quarter")
+                raise InputError(
+                    "bad-household", f"{path.name}, line {number}: beyond {MAX_QUARTER_WH} Wh in a quarter"
+                )
             values.append(energy)
             if len(values) > QUARTERS:
                 raise InputError("bad-household", f"{path.name}: more than {QUARTERS} quarters")

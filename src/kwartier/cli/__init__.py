@@ -1,0 +1,82 @@
+"""The command line: one file a command group, and one place that turns errors into a sentence and an exit code.
+
+Data go to stdout, messages to stderr. Exit 0: done; 1: the work itself fell short; 2: wrong usage or input. Commands import
+what they need when they run, so that ``kwartier decode`` starts without a database.
+"""
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kwartier import __version__
+from kwartier.cli import doctor, fleet, home, keys
+from kwartier.cli.options import remember_home
+from kwartier.errors import InputError, KwartierError
+
+DEBUG = "KWARTIER_DEBUG"
+INTERNAL = 70
+"""Exit code of an error in kwartier itself (EX_SOFTWARE)."""
+
+app = typer.Typer(
+    name="kwartier",
+    help="Read out smart meters: encrypted, once a day, only what is necessary.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("init")(home.init)
+app.add_typer(fleet.app, name="fleet")
+app.add_typer(keys.app, name="keys")
+app.command("doctor")(doctor.doctor)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"kwartier {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    home_folder: Annotated[
+        Path | None, typer.Option("--home", help="The installation's folder.", envvar="KWARTIER_HOME")
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and leave.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    remember_home(home_folder)
+
+
+def main() -> None:
+    """Run one command and leave with its exit code."""
+    try:
+        app()
+    except KwartierError as error:
+        _complain(error.sentence())
+        sys.exit(2 if isinstance(error, InputError) else 1)
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output has left; the rest of it goes nowhere, and so would Python's own complaint.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - the last resort: a sentence instead of a traceback
+        if os.environ.get(DEBUG):
+            traceback.print_exc()
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(frame.filename).name}, line {frame.lineno}"
+        _complain(
+            f"an error in kwartier itself: {type(error).__name__} in {where}; {DEBUG}=1 shows more [internal-error]"
+        )
+        sys.exit(INTERNAL)
+
+
+def _complain(text: str) -> None:
+    print(f"kwartier: {text}", file=sys.stderr)

@@ -1,0 +1,46 @@
+"""Options that many commands share, and how they print."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+HomeOption = Annotated[Path | None, typer.Option("--home", help="The installation's folder.", envvar="KWARTIER_HOME")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+SkipBadOption = Annotated[bool, typer.Option("--skip-bad", help="Import the good rows and write the bad ones aside.")]
+RefusedOption = Annotated[
+    Path | None, typer.Option("--refused", help="Where --skip-bad writes the refused rows (FILE.refused.csv).")
+]
+
+_root_home: list[Path] = []
+
+
+def remember_home(folder: Path | None) -> None:
+    """Keep what ``kwartier --home DIR COMMAND`` said for the command."""
+    _root_home[:] = [] if folder is None else [folder]
+
+
+def home_folder(given: Path | None) -> Path:
+    """The folder of a command: its own ``--home``, else the one before it, else the default."""
+    from kwartier.service.home import home_path
+
+    return home_path(given if given is not None else _root_home[0] if _root_home else None)
+
+
+def print_json(value: object) -> None:
+    """One JSON value on stdout."""
+    json.dump(value, sys.stdout, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def say(text: str) -> None:
+    """A message on stderr."""
+    print(text, file=sys.stderr)
+
+
+def stdout() -> Console:
+    """Where tables go; without a terminal they are as wide as they need to be."""
+    return Console(width=None if sys.stdout.isatty() else 120, highlight=False)

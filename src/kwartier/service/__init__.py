@@ -1,0 +1,1 @@
+"""Configuration and wiring: what turns a home folder into a running installation."""

@@ -1,0 +1,78 @@
+"""The settings of an installation: ``HOME/kwartier.toml``, each of which the environment may override."""
+
+import secrets
+import tomllib
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from kwartier.dlms.protection import TITLE_BYTES
+from kwartier.errors import InputError
+
+FILE_NAME = "kwartier.toml"
+TITLE_PREFIX = b"KWT"
+"""Manufacturer letters of a client's system title (Green Book 4.3.4); the rest is random."""
+
+
+class Settings(BaseSettings):
+    """One attribute a setting. ``KWARTIER_READ_DEADLINE_S=90`` overrides ``read_deadline_s`` of the file."""
+
+    model_config = SettingsConfigDict(env_prefix="KWARTIER_", extra="forbid", frozen=True)
+
+    client_system_title: str = Field(pattern=r"^[0-9A-Fa-f]{16}$")
+    """Who we are to every meter: never shared by two installations that hold the same keys."""
+    database: str = ""
+    """Address of the database; empty: SQLite in the home."""
+    read_deadline_s: float = Field(default=60.0, gt=0, le=3600)
+    """The total time of one visit by ``read``."""
+    response_timeout_s: float = Field(default=20.0, gt=0, le=600)
+    """How long a meter may be silent within a visit."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment before the file, whose values come as arguments."""
+        return env_settings, init_settings
+
+    @property
+    def own_title(self) -> bytes:
+        """The client system title as bytes."""
+        return bytes.fromhex(self.client_system_title)
+
+
+def load(home: Path) -> Settings:
+    """The settings of ``home``. Raises ``InputError`` no-home, bad-settings (naming file and setting)."""
+    path = home / FILE_NAME
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise InputError("no-home", f"there is no {path}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError("bad-settings", f"{path}: {error}") from None
+    try:
+        return Settings(**table)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError("bad-settings", f"{path}: {where}: {first['msg']}") from None
+
+
+def create(home: Path) -> bool:
+    """Write settings with a random system title to ``home`` unless there are some; whether they were written."""
+    path = home / FILE_NAME
+    if path.exists():
+        return False
+    title = (TITLE_PREFIX + secrets.token_bytes(TITLE_BYTES - len(TITLE_PREFIX))).hex().upper()
+    path.write_text(
+        "# Settings of this installation. `kwartier doctor` tells whether they make sense.\n"
+        f'client_system_title = "{title}"\n',
+        "utf-8",
+    )
+    return True
