@@ -10,7 +10,7 @@ usual message costs no re-arming.
 import asyncio
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar, cast
 
 from kwartier.dlms.events import (
     Answer,
@@ -107,8 +107,8 @@ class Conversation(asyncio.Protocol, Generic[Result]):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The line is open: start talking."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
+        self._arm()
         try:
             self._session.open(self._loop.time())
         except KwartierError as error:
@@ -212,6 +212,8 @@ class Conversation(asyncio.Protocol, Generic[Result]):
             self._transport.write(data)
 
     def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         deadline = self._session.deadline
         when = self._deadline_s if deadline is None else min(deadline, self._deadline_s)
         self._timer = self._loop.call_at(when, self._on_timer)

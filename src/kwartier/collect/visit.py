@@ -116,6 +116,7 @@ class Visitor(Generic[Result]):
         deadline_s: float,
         wall: Callable[[], datetime],
         challenge: Callable[[int], bytes] = secrets.token_bytes,
+        max_pdu: int = 0xFFFF,
     ) -> None:
         transport = TRANSPORTS.get(meter.transport)
         if transport is None:
@@ -127,6 +128,7 @@ class Visitor(Generic[Result]):
         self._deadline_s = deadline_s
         self._wall = wall
         self._challenge = challenge
+        self._max_pdu = max_pdu
         self._traffic = Traffic()
         self._findings: list[Finding] = []
         self._attempts = 0
@@ -208,6 +210,7 @@ class Visitor(Generic[Result]):
             mechanism=meter.mechanism,
             security_control=POLICIES[meter.policy],
             general=companion.general_ciphering,
+            max_pdu=self._max_pdu,
             release=Release(companion.release),
             response_timeout_s=companion.response_timeout_s,
             peer_counter=peer_counter,

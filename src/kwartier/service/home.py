@@ -49,6 +49,11 @@ def home_path(given: Path | None) -> Path:
     return Path(named).expanduser() if named else Path.home() / ".kwartier"
 
 
+def named_home(given: Path | None) -> bool:
+    """Whether somebody said which folder, so that it is not the default one."""
+    return given is not None or bool(os.environ.get(ENVIRONMENT))
+
+
 def create_home(path: Path) -> list[str]:
     """Make what is not there yet - folder, master key, settings, database - and say what was made."""
     made: list[str] = []

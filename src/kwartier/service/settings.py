@@ -26,8 +26,8 @@ class Settings(BaseSettings):
     """Address of the database; empty: SQLite in the home."""
     read_deadline_s: float = Field(default=60.0, gt=0, le=3600)
     """The total time of one visit by ``read``."""
-    response_timeout_s: float = Field(default=20.0, gt=0, le=600)
-    """How long a meter may be silent within a visit."""
+    max_pdu: int = Field(default=0xFFFF, ge=128, le=0xFFFF)
+    """The longest APDU that is asked of meters, in bytes: the largest makes for the fewest round trips."""
 
     @classmethod
     def settings_customise_sources(

@@ -7,6 +7,7 @@ highest counter of every client and its own. :func:`serve` opens its port.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 from kwartier.dlms.hdlc import Address
 from kwartier.dlms.hdlc_link import HdlcLink
@@ -89,9 +90,9 @@ class _Line(asyncio.Protocol):
         self._idle: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            self._transport = transport
-            self._idle = asyncio.get_running_loop().call_later(MAX_IDLE_S, transport.close)
+        # uvloop's transports have the methods of asyncio's and are no instances of them
+        self._transport = cast("asyncio.Transport", transport)
+        self._idle = asyncio.get_running_loop().call_later(MAX_IDLE_S, transport.close)
 
     def data_received(self, data: bytes) -> None:
         if self._transport is None:
