@@ -15,7 +15,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from kwartier.service.home import Home, actor
-from kwartier.service.reading import Report, Request, visit
+from kwartier.service.reading import Report, Request, counters_of, visit
 from kwartier.simulate.fleet import SimulatedConnection, draw, write_fleet, write_keys
 from kwartier.simulate.host import serve
 
@@ -83,6 +83,10 @@ def _introduce(home: Home, connections: Sequence[SimulatedConnection], ports: Se
         now = int(time.time())
         home.registry.import_file(fleet, at=now)
         home.keyring.import_file(keys, at=now, actor=actor(), own_title=home.settings.own_title)
+    for one in connections:
+        held = home.keyring.keys_of(one.meter)
+        if held is not None:
+            one.station.resume(max(0, counters_of(home, home.registry.meter(one.meter), held).peer_counter))
 
 
 async def _visit(home: Home, one: SimulatedConnection, day: date) -> Shown:

@@ -97,6 +97,16 @@ async def visit(home: Home, request: Request) -> Report:
     return Report(meter=meter, companion=companion, visit=done, record=record, delivery_keys=delivery)
 
 
+def counters_of(home: Home, meter: Meter, keys: MeterKeys) -> MeterCounters:
+    """The invocation counters between this installation and ``meter`` under ``keys``."""
+    return MeterCounters(
+        home.keyring.counters,
+        ek_fingerprint=keys.ek_fingerprint,
+        own_title=home.settings.own_title,
+        meter_title=meter.system_title,
+    )
+
+
 def findings_of(done: Visit[Outcome]) -> tuple[Finding, ...]:
     """What is to be remarked about a visit: of the conversation first, then of the rows."""
     return done.findings if done.result is None else done.findings + done.result.readings.findings
@@ -107,13 +117,7 @@ def _credentials(home: Home, meter: Meter, keys: MeterKeys | None) -> Credential
         if meter.mechanism == NO_SECURITY and meter.policy == "none":
             return Credentials(own_title=home.settings.own_title)
         raise InputError("meter-without-keys", f"there are no keys of meter {meter.meter}")
-    counters = MeterCounters(
-        home.keyring.counters,
-        ek_fingerprint=keys.ek_fingerprint,
-        own_title=home.settings.own_title,
-        meter_title=meter.system_title,
-    )
-    return Credentials(own_title=home.settings.own_title, keys=keys.session, counters=counters)
+    return Credentials(own_title=home.settings.own_title, keys=keys.session, counters=counters_of(home, meter, keys))
 
 
 def _record(request: Request, meter: Meter, done: Visit[Outcome]) -> VisitRecord:

@@ -64,6 +64,10 @@ class Station:
         self.counters = CounterRange(FIRST_COUNTER, MAX_COUNTER)
         self.meter.invocation_counter = lambda: max(0, management.peer_counter)
 
+    def resume(self, highest: int) -> None:
+        """Go on counting after ``highest``: a real meter remembers its counter, and one that is started again must be told."""
+        self.counters = CounterRange(highest + 1, MAX_COUNTER)
+
     def link(self) -> Link:
         """A fresh framing for a new line."""
         if self.transport == "hdlc":

@@ -1,0 +1,29 @@
+"""Running a command of the program within the test, as the shell would."""
+
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from kwartier.cli import main
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """How a command ended and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run(*words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Ran:
+    """``kwartier WORDS``: its exit code, stdout and stderr."""
+    monkeypatch.setattr(sys, "argv", ["kwartier", *words])
+    code = 0
+    try:
+        main()
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else 0 if leaving.code is None else 1
+    captured = capsys.readouterr()
+    return Ran(code=code, out=captured.out, err=captured.err)

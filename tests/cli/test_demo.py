@@ -1,0 +1,32 @@
+"""``kwartier demo``: something that lives, from nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import run
+
+
+def test_without_a_home_it_uses_one_for_the_time_being(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KWARTIER_HOME", raising=False)
+    ran = run("demo", "--no-serve", "--households", "absent", capsys=capsys, monkeypatch=monkeypatch)
+    assert ran.code == 0, ran.err
+    assert ran.out.count("equal to what the household really used") == 3
+    assert "Noord" in ran.out
+    assert "Zuid" in ran.out
+    assert "3 of 3 meters read" in ran.err
+
+
+def test_the_home_that_it_is_given_stays_usable(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    home = tmp_path / "not" / "there" / "yet"
+    monkeypatch.setenv("KWARTIER_HOME", str(home))
+    for _ in range(2):  # again with the same meters, whose counters go on
+        ran = run("demo", "--meters", "2", "--no-serve", "--seed", "7", capsys=capsys, monkeypatch=monkeypatch)
+        assert ran.code == 0, ran.err
+    listed = run("fleet", "list", "--json", capsys=capsys, monkeypatch=monkeypatch)
+    assert '"meter": "noord-0001"' in listed.out
+    assert run("doctor", capsys=capsys, monkeypatch=monkeypatch).code == 0
