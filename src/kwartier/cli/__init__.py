@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from kwartier import __version__
-from kwartier.cli import demo, doctor, fleet, home, keys, read
+from kwartier.cli import decode, demo, doctor, fleet, home, keys, read
 from kwartier.cli.options import remember_home
 from kwartier.errors import InputError, KwartierError
 
@@ -33,6 +33,7 @@ app.command("init")(home.init)
 app.add_typer(fleet.app, name="fleet")
 app.add_typer(keys.app, name="keys")
 app.command("read")(read.read)
+app.command("decode")(decode.decode)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 

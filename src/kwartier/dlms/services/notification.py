@@ -27,9 +27,13 @@ class DataNotification:
     @classmethod
     def decode(cls, cursor: Cursor) -> Self:
         """Read what follows the tag."""
-        invoke = cursor.u32()
-        date_time = _take_time(cursor)
+        invoke, date_time = cls.decode_head(cursor)
         return cls(long_invoke_id_and_priority=invoke, date_time=date_time, body=take_value(cursor))
+
+    @staticmethod
+    def decode_head(cursor: Cursor) -> tuple[int, bytes]:
+        """Long invoke id and time, up to the body: for whoever looks at a message whose body is not whole."""
+        return cursor.u32(), _take_time(cursor)
 
     def encode(self) -> bytes:
         """The whole APDU, its time without inner tag."""
