@@ -57,8 +57,9 @@ class KwartierError(Exception):
         self.detail = detail
         self.retry = self.default_retry if retry is None else retry
 
-    def __reduce__(self) -> "tuple[type[KwartierError], tuple[str, str]]":
-        return type(self), (self.code, self.detail)
+    def __reduce__(self) -> "tuple[type[KwartierError], tuple[str, str], dict[str, Retry]]":
+        # Errors cross to the worker processes and back; what may be retried must cross with them.
+        return type(self), (self.code, self.detail), {"retry": self.retry}
 
     def sentence(self) -> str:
         """One sentence for a person: what happened, what it means and what to try."""

@@ -54,7 +54,7 @@ def read_even(buffer: bytes, shapes: tuple[Roles, ...]) -> Rows | None:
     count = check_count(cursor.length())
     start = cursor.at
     row_bytes, uneven = divmod(len(buffer) - start, count or 1)
-    if uneven or row_bytes < 2 or buffer[start] != Tag.STRUCTURE:
+    if not count or uneven or row_bytes < 2 or buffer[start] != Tag.STRUCTURE:
         return None
     kinds = _kinds(buffer, start + 2, start + row_bytes, buffer[start + 1])
     if kinds is None:

@@ -1,19 +1,20 @@
 """Rows one by one: the exact, slower way from a buffer to columns, for everything that is not even.
 
 Null-data in the clock column means the previous stamp plus the capture period, so the first row always carries one; in the
-status column it means unchanged; in a register column it means that there is no value (Blue Book 4.3.6, buffer). Delta types
-add to the value of the row before. One row is held at a time beside the columns.
+status column it means unchanged (Blue Book 4.3.6, buffer). In a register column it is taken for no value: some meters mean
+that by it, others that nothing was used, and a guess between the two would be a register that nobody read. Delta types add to
+the value of the row before. No more than one value of a row, or one element of a compact array, is held beside the columns;
+columns that are dropped are passed over.
 """
 
 from array import array
-from collections.abc import Iterator
 
 import numpy as np
 
 from kwartier.cosem.layout import CLOCK, IGNORED, STATUS, Roles
 from kwartier.cosem.rows import INTEGERS, STAMP_BYTES, Flags, Rows, check_count, shape_of
-from kwartier.dlms import axdr
-from kwartier.dlms.axdr import CompactArray, Data, Tag
+from kwartier.dlms import axdr, compact
+from kwartier.dlms.axdr import KINDS, Data, Tag
 from kwartier.dlms.cursor import Cursor
 from kwartier.errors import WireError
 
@@ -70,24 +71,24 @@ class _Columns:
         self.roles = roles
         self.channels = {role: _Channel(role) for role in roles if role not in (CLOCK, STATUS, IGNORED)}
 
-    def add(self, row: Data) -> None:
-        members = row.value
-        if row.tag != Tag.STRUCTURE or not isinstance(members, tuple):
-            raise WireError("bad-row", f"tag {row.tag} where a row belongs (row {self.count})")
+    def begin(self, tag: int, width: int) -> None:
+        """Begin a row: a container with ``tag`` that has ``width`` members. The first decides how wide all are."""
+        if tag != Tag.STRUCTURE:
+            raise WireError("bad-row", f"tag {tag} where a row belongs (row {self.count})")
         if not self.count:
-            self._take(shape_of(len(members), self.shapes))
-        if len(members) != len(self.roles):
-            raise WireError("bad-row", f"row {self.count} has {len(members)} columns, the first has {len(self.roles)}")
-        for role, member in zip(self.roles, members, strict=True):
-            if role == IGNORED or not isinstance(member, Data):
-                continue
-            if role == CLOCK:
-                self._add_stamp(member)
-            elif role == STATUS:
-                self._add_status(member)
-            else:
-                self.channels[role].add(member)
-        self.count += 1
+            self._take(shape_of(width, self.shapes))
+        if width != len(self.roles):
+            raise WireError("bad-row", f"row {self.count} has {width} columns, the first has {len(self.roles)}")
+        check_count(self.count + 1)
+
+    def add(self, role: str, value: Data) -> None:
+        """The value of one column of the row that has begun."""
+        if role == CLOCK:
+            self._add_stamp(value)
+        elif role == STATUS:
+            self._add_status(value)
+        elif role != IGNORED:
+            self.channels[role].add(value)
 
     def _add_stamp(self, data: Data) -> None:
         if data.tag == Tag.NULL_DATA:
@@ -129,22 +130,38 @@ def _flags(marks: bytearray) -> Flags:
 def read_exact(buffer: bytes, shapes: tuple[Roles, ...]) -> Rows:
     """The rows of ``buffer``, one by one. Takes everything that the standard allows; raises ``WireError`` for the rest."""
     columns = _Columns(shapes)
-    for row in _each(buffer):
-        columns.add(row)
+    cursor = Cursor(buffer)
+    tag = cursor.u8()
+    if tag == Tag.COMPACT_ARRAY:
+        _add_compact(cursor, columns)
+    elif tag == Tag.ARRAY:
+        for _ in range(check_count(cursor.length())):
+            _add_tagged(cursor, columns)
+    else:
+        raise WireError("bad-buffer", f"tag {tag} where an array of rows belongs")
+    cursor.expect_end()
     return columns.rows()
 
 
-def _each(buffer: bytes) -> Iterator[Data]:
-    cursor = Cursor(buffer)
-    if cursor.peek() == Tag.COMPACT_ARRAY:
-        whole = axdr.read(cursor).value
-        if isinstance(whole, CompactArray):
-            check_count(len(whole.elements))
-            yield from whole.elements
-    else:
-        tag = cursor.u8()
-        if tag != Tag.ARRAY:
-            raise WireError("bad-buffer", f"tag {tag} where an array of rows belongs")
-        for _ in range(check_count(cursor.length())):
-            yield axdr.read(cursor)
-    cursor.expect_end()
+def _add_tagged(cursor: Cursor, columns: _Columns) -> None:
+    columns.begin(cursor.u8(), cursor.length())
+    for role in columns.roles:
+        kind = KINDS.get(cursor.peek())
+        if role == IGNORED:
+            axdr.skip(cursor)
+        elif kind is None:
+            # What is kept is never a container, so there is nothing to gain from reading one.
+            raise WireError("bad-row", f"tag {cursor.peek()} in a column that is kept (row {columns.count})")
+        else:
+            tag = cursor.u8()
+            columns.add(role, Data(tag, kind.read(cursor)))
+    columns.count += 1
+
+
+def _add_compact(cursor: Cursor, columns: _Columns) -> None:
+    for element in compact.elements(compact.begin(cursor)):
+        members = axdr.members(element)
+        columns.begin(element.tag, len(members))
+        for role, member in zip(columns.roles, members, strict=True):
+            columns.add(role, member)
+        columns.count += 1
