@@ -2,10 +2,12 @@
 
 SQLite inside the home, or PostgreSQL; one schema. On SQLite a transaction that will write says so from its first statement
 (``BEGIN IMMEDIATE``), so that two processes wait for each other instead of failing half-way, and every commit is on the disk
-before it returns (``synchronous=FULL``): the invocation counters depend on it.
+before it returns (``synchronous=FULL``, ``synchronous_commit``): the invocation counters depend on it. Times are UTC seconds.
+
+What a driver complains about leaves this room as one of our errors, without the values that were on their way.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -15,6 +17,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import (
+    BigInteger,
     Column,
     Connection,
     Engine,
@@ -28,15 +31,22 @@ from sqlalchemy import (
     create_engine,
     event,
 )
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from kwartier.errors import InputError
+from kwartier.errors import InputError, Retry, StateError
 
 BUSY_TIMEOUT_MS = 30_000
 """How long a process waits for another's transaction."""
+SYNCHRONOUS_FULL = 2
+MAX_SAID = 200
+"""Characters of a driver's complaint that are passed on."""
 _WRITES = "kwartier_writes"
+_UPGRADE_LOCK = 0x6B77_6172
+"""The advisory lock under which PostgreSQL lets one process at a time change the schema."""
 
 metadata = MetaData(
     naming_convention={
@@ -58,7 +68,7 @@ connections = Table(
     Column("transformer", String(64), nullable=False),
     Column("capacity", String(16), nullable=False),
     Column("timezone", String(64), nullable=False),
-    Column("known_at", Integer, nullable=False),
+    Column("known_at", BigInteger, nullable=False),
 )
 meters = Table(
     "meter",
@@ -78,7 +88,7 @@ meters = Table(
     Column("mechanism", Integer, nullable=False),
     Column("policy", String(32), nullable=False),
     Column("cell", String(64), nullable=False),
-    Column("known_at", Integer, nullable=False),
+    Column("known_at", BigInteger, nullable=False),
 )
 layouts = Table(
     "layout",
@@ -86,7 +96,7 @@ layouts = Table(
     Column("meter", String(64), primary_key=True),
     Column("fingerprint", String(64), nullable=False),
     Column("layout", Text, nullable=False),
-    Column("read_at", Integer, nullable=False),
+    Column("read_at", BigInteger, nullable=False),
 )
 visits = Table(
     "visit",
@@ -101,6 +111,13 @@ visits = Table(
     Column("actor", String(128), nullable=False),
     Column("detail", Text, nullable=False),
 )
+vaults = Table(
+    "vault",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("check_value", String(64), nullable=False),
+)
+"""One row: which master key the sealed records and the fingerprints of this database belong to."""
 meter_keys = Table(
     "meter_key",
     metadata,
@@ -108,14 +125,14 @@ meter_keys = Table(
     Column("sealed", LargeBinary, nullable=False),
     Column("ek_fingerprint", String(64), nullable=False, index=True),
     Column("origin", String(16), nullable=False),
-    Column("imported_at", Integer, nullable=False),
+    Column("imported_at", BigInteger, nullable=False),
 )
 key_events = Table(
     "key_event",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("meter", String(64), nullable=False, index=True),
-    Column("at", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
     Column("actor", String(128), nullable=False),
     Column("action", String(32), nullable=False),
     Column("ek_fingerprint", String(64), nullable=False),
@@ -125,23 +142,34 @@ counters = Table(
     metadata,
     Column("ek_fingerprint", String(64), primary_key=True),
     Column("title", String(16), primary_key=True),
-    Column("next", Integer, nullable=False),
+    Column("next", BigInteger, nullable=False),
 )
 peer_counters = Table(
     "peer_counter",
     metadata,
     Column("ek_fingerprint", String(64), primary_key=True),
     Column("title", String(16), primary_key=True),
-    Column("highest", Integer, nullable=False),
+    Column("highest", BigInteger, nullable=False),
 )
 
 
 def open_engine(url: str) -> Engine:
-    """An engine for ``url``; on SQLite with the settings that this program relies on."""
-    engine = create_engine(url)
+    """An engine for ``url``, with the settings that this program relies on. Raises ``InputError`` bad-settings."""
+    if url.startswith("postgresql://"):
+        url = "postgresql+psycopg://" + url.removeprefix("postgresql://")
+    try:
+        engine = create_engine(url, hide_parameters=True)
+    except ModuleNotFoundError as error:
+        raise InputError("bad-settings", f"`database` needs {error.name}, which is not installed") from None
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        raise InputError("bad-settings", "`database` is no address such as postgresql://host/name") from None
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    elif engine.dialect.name == "postgresql":
+        event.listen(engine, "connect", _prepare_postgresql)
+    else:
+        raise InputError("bad-settings", f"`database` is {engine.dialect.name}; SQLite and PostgreSQL are supported")
     return engine
 
 
@@ -155,13 +183,23 @@ def _prepare_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) ->
     setattr(connection, "isolation_level", None)  # noqa: B010 - the protocol type does not name the attribute
     cursor = connection.cursor()
     for pragma in (
+        f"busy_timeout={BUSY_TIMEOUT_MS}",  # first: the next one may have to wait already
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
-        f"busy_timeout={BUSY_TIMEOUT_MS}",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _prepare_postgresql(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+    # A server may be told to answer before a commit is on the disk; for counters that would be a promise it cannot keep.
+    cursor = connection.cursor()
+    cursor.execute(
+        "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+    )
+    cursor.close()
+    connection.commit()
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -169,18 +207,47 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def _said(error: DBAPIError) -> str:
+    """The first line of what the driver said: it names tables and constraints, and no values."""
+    lines = str(error.orig).splitlines()
+    return lines[0][:MAX_SAID] if lines else type(error.orig).__name__
+
+
+@contextmanager
+def _connected(engine: Engine) -> Iterator[Connection]:
+    try:
+        connection = engine.connect()
+    except DBAPIError as error:
+        raise InputError("no-database", f"{engine.dialect.name}: {_said(error)}") from None
+    try:
+        with connection:
+            yield connection
+    except DBAPIError as error:
+        raise StateError("database-failed", f"{engine.dialect.name}: {_said(error)}", retry=Retry.LATER) from None
+
+
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads."""
-    with engine.connect() as connection:
+    with _connected(engine) as connection:
         yield connection
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that writes: committed, and on the disk, when the block ends without an exception."""
-    with engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
-        yield connection
+    with _connected(engine) as connection:
+        connection.execution_options(**{_WRITES: True})
+        with connection.begin():
+            yield connection
+
+
+def insert_once(connection: Connection, table: Table, values: Mapping[str, str | int]) -> None:
+    """A row of ``table``, unless there is one with its key already; two who do it at once do not fail."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(postgresql_insert(table).values(dict(values)).on_conflict_do_nothing())
+    else:
+        connection.execute(sqlite_insert(table).values(dict(values)).on_conflict_do_nothing())
 
 
 @contextmanager
@@ -195,6 +262,8 @@ def _alembic(connection: Connection) -> Iterator[Config]:
 def upgrade(engine: Engine) -> None:
     """Bring the schema to what this version needs; ``InputError`` newer-database when it is ahead of us already."""
     with writing(engine) as connection, _alembic(connection) as config:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
         script = ScriptDirectory.from_config(config)
         present = MigrationContext.configure(connection).get_current_revision()
         if present is not None and present not in {one.revision for one in script.walk_revisions()}:
@@ -202,11 +271,31 @@ def upgrade(engine: Engine) -> None:
         command.upgrade(config, "head")
 
 
+def revision(engine: Engine) -> str | None:
+    """The schema that the database has; None: it is empty."""
+    with reading(engine) as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
 def is_current(engine: Engine) -> bool:
     """Whether the schema is the one that this version needs."""
-    try:
-        with reading(engine) as connection, _alembic(connection) as config:
-            head = ScriptDirectory.from_config(config).get_current_head()
-            return MigrationContext.configure(connection).get_current_revision() == head
-    except SQLAlchemyError:
-        return False
+    with reading(engine) as connection, _alembic(connection) as config:
+        head = ScriptDirectory.from_config(config).get_current_head()
+        return MigrationContext.configure(connection).get_current_revision() == head
+
+
+def troubles(engine: Engine) -> list[str]:
+    """What makes this database unfit to keep counters; empty: nothing."""
+    found = []
+    with reading(engine) as connection:
+        if connection.dialect.name == "sqlite":
+            damage = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+            if damage != "ok":
+                found.append(f"the file is damaged ({str(damage)[:MAX_SAID]})")
+            if connection.exec_driver_sql("PRAGMA synchronous").scalar_one() < SYNCHRONOUS_FULL:
+                found.append("commits are not on the disk when they return")
+        else:
+            for name in ("fsync", "synchronous_commit"):
+                if connection.exec_driver_sql(f"SHOW {name}").scalar_one() == "off":
+                    found.append(f"its server runs with {name} off")
+    return found

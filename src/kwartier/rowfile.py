@@ -2,21 +2,35 @@
 
 A reader is a table of :class:`Column`: a name, how its text becomes a value, and what an empty cell means. A bad row names
 file, line, column and reason. Either every row is good, or the file is refused as a whole - unless the caller asked to skip
-bad rows, in which case they come back as they were, to be written aside.
+bad rows, in which case they come back as they were, to be written aside. A file of refused rows can be corrected and read
+again: the three columns that say what was wrong are passed over.
 """
 
 import csv
+import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from kwartier.disk import PRIVATE_FILE
 from kwartier.errors import InputError
 
 MAX_CELL = 256
 """Characters in one cell."""
 MAX_SHOWN = 20
 """Bad rows that an error names; the rest is counted."""
+MAX_LINE = 1 << 20
+"""Characters in one line of a CSV file."""
+MAX_ROWS = 20_000_000
+"""Rows in one file: more than any nation has meters."""
+MAX_NAME = 64
 REQUIRED = object()
+REFUSAL = ("line", "column", "reason")
+"""What stands before the cells of a refused row."""
+_NAME = re.compile(r"[A-Za-z0-9._:/-]+")
+_COLUMN_NAME = re.compile(r"[A-Za-z_ -]{1,24}")
+"""What an unknown column may look like to be named in an error: a key or a password in the first line does not."""
 
 Value = str | int | bytes | None
 Row = dict[str, Value]
@@ -42,14 +56,14 @@ class BadRow:
     line: int
     column: str
     reason: str
-    cells: Mapping[str, str]
+    cells: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
     """What a file held: good rows with their line numbers, and bad ones."""
 
-    good: list[tuple[int, Row]]
+    good: list[tuple[int, Row]] = field(repr=False)
     bad: list[BadRow]
 
 
@@ -61,8 +75,8 @@ def read(path: Path, columns: Sequence[Column], *, unique: str, skip_bad: bool =
     good: list[tuple[int, Row]] = []
     bad: list[BadRow] = []
     seen: dict[Value, int] = {}
-    for line, cells in _cells(path, columns):
-        row, problem = _row(cells, columns)
+    for line, cells, misfit in _cells(path, columns):
+        row, problem = ({}, misfit) if misfit is not None else _row(cells, columns)
         if problem is None and row[unique] in seen:
             problem = (unique, f"the same as in line {seen[row[unique]]}")
         if problem is None:
@@ -82,14 +96,23 @@ def describe(path: Path, bad: Sequence[BadRow]) -> str:
     return f"{path.name}: {len(bad)} bad row{'s' if len(bad) > 1 else ''}: {shown}{more}"
 
 
-def write_refused(path: Path, bad: Sequence[BadRow]) -> None:
-    """Write refused rows to ``path`` as CSV: line, column and reason before the cells as they were."""
+def write_refused(path: Path, bad: Sequence[BadRow], *, beside: Path) -> None:
+    """Write refused rows to ``path`` as CSV: line, column and reason before the cells as they were.
+
+    ``beside`` is the file that they come from, which is not written over. ``InputError`` unwritable-file.
+    """
     names = list(dict.fromkeys(name for one in bad for name in one.cells))
-    with path.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.writer(out)
-        writer.writerow(["line", "column", "reason", *names])
-        for one in bad:
-            writer.writerow([one.line, one.column, one.reason, *(one.cells.get(name, "") for name in names)])
+    try:
+        if path.exists() and path.samefile(beside):
+            raise InputError("unwritable-file", f"{path} is the file that is being imported")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as out:
+            writer = csv.writer(out)
+            writer.writerow([*REFUSAL, *names])
+            for one in bad:
+                writer.writerow([one.line, one.column, one.reason, *(one.cells.get(name, "") for name in names)])
+    except OSError as error:
+        raise InputError("unwritable-file", f"{path} cannot be written: {error.strerror}") from None
 
 
 def _row(cells: Mapping[str, str], columns: Sequence[Column]) -> tuple[Row, tuple[str, str] | None]:
@@ -98,6 +121,8 @@ def _row(cells: Mapping[str, str], columns: Sequence[Column]) -> tuple[Row, tupl
         text = cells.get(column.name, "").strip()
         if len(text) > MAX_CELL:
             return row, (column.name, f"longer than {MAX_CELL} characters")
+        if not text.isprintable():
+            return row, (column.name, "holds characters that cannot be shown")
         if not text:
             if column.default is REQUIRED:
                 return row, (column.name, "empty")
@@ -110,43 +135,61 @@ def _row(cells: Mapping[str, str], columns: Sequence[Column]) -> tuple[Row, tupl
     return row, None
 
 
-def _cells(path: Path, columns: Sequence[Column]) -> Iterator[tuple[int, dict[str, str]]]:
-    known = {column.name for column in columns}
-    needed = [column.name for column in columns if column.default is REQUIRED]
+def _cells(path: Path, columns: Sequence[Column]) -> Iterator[tuple[int, dict[str, str], tuple[str, str] | None]]:
+    """Line, cells by column name, and the column and reason where a row does not fit under the header."""
     rows = _parquet_cells(path) if path.suffix.lower() == ".parquet" else _csv_cells(path)
-    try:
-        header = next(rows)[1]
-    except StopIteration:
-        raise InputError("bad-header", f"{path.name} is empty; its first line names the columns") from None
-    unknown = [name for name in header if name not in known]
-    missing = [name for name in needed if name not in header]
-    if unknown or missing or len(set(header)) != len(header):
-        what = (
-            f"unknown column {unknown[0]!r}"
-            if unknown
-            else f"no column {missing[0]!r}"
-            if missing
-            else "a column twice"
-        )
-        raise InputError("bad-header", f"{path.name}, line 1: {what}; known are {', '.join(sorted(known))}")
-    for line, cells in rows:
+    first = next(rows, None)
+    if first is None:
+        raise InputError("bad-header", f"{path.name} is empty; its first line names the columns")
+    header = [name.strip() for name in first[1]]
+    _check_header(f"{path.name}, line {first[0]}", header, columns)
+    for number, (line, cells) in enumerate(rows):
+        if number >= MAX_ROWS:
+            raise InputError("unreadable-file", f"{path.name} has more than {MAX_ROWS} rows")
         if not any(cells):
             continue
+        misfit = None
         if len(cells) != len(header):
-            raise InputError("bad-header", f"{path.name}, line {line}: {len(cells)} cells under {len(header)} columns")
-        yield line, dict(zip(header, cells, strict=True))
+            where = header[len(cells)] if len(cells) < len(header) else header[-1]
+            misfit = (where, f"{len(cells)} cells under {len(header)} columns")
+        named = zip(header, cells, strict=False)
+        yield line, {name: text for name, text in named if name not in REFUSAL}, misfit
+
+
+def _check_header(where: str, header: Sequence[str], columns: Sequence[Column]) -> None:
+    known = [column.name for column in columns]
+    needed = [column.name for column in columns if column.default is REQUIRED]
+    unknown = [place for place, name in enumerate(header) if name not in known and name not in REFUSAL]
+    missing = [name for name in needed if name not in header]
+    if unknown:
+        name = header[unknown[0]]
+        what = f"column {unknown[0] + 1} has a name that is not known"
+        if _COLUMN_NAME.fullmatch(name):
+            what = f"there is no column '{name}'"
+        separator = next((one for one in ";\t|" if len(header) == 1 and one in name), None)
+        if separator is not None:
+            what = f"the columns are parted by {separator!r} and not by ','"
+    elif missing:
+        what = f"column '{missing[0]}' is missing"
+    elif len(set(header)) != len(header):
+        what = f"column '{next(name for name in header if header.count(name) > 1)}' is there twice"
+    else:
+        return
+    raise InputError("bad-header", f"{where}: {what}; known are {', '.join(known)}; needed are {', '.join(needed)}")
 
 
 def _csv_cells(path: Path) -> Iterator[tuple[int, list[str]]]:
+    line = 1
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.reader(lines, strict=True)
+            reader = csv.reader(iter(lambda: lines.readline(MAX_LINE), ""), strict=True)
             for cells in reader:
-                yield reader.line_num, cells
+                yield line, cells
+                line = reader.line_num + 1
     except UnicodeDecodeError:
         raise InputError("unreadable-file", f"{path.name} is not UTF-8 text") from None
     except csv.Error as error:
-        raise InputError("unreadable-file", f"{path.name}, line {reader.line_num}: {error}") from None
+        raise InputError("unreadable-file", f"{path.name}, line {line}: {error}") from None
     except OSError as error:
         raise InputError("unreadable-file", f"{path}: {error.strerror}") from None
 
@@ -162,14 +205,39 @@ def _parquet_cells(path: Path) -> Iterator[tuple[int, list[str]]]:
             for batch in table.iter_batches():
                 for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                     line += 1
-                    yield line, ["" if cell is None else str(cell) for cell in cells]
-    except OSError as error:
-        raise InputError("unreadable-file", f"{path}: {error}") from None
-    except pyarrow.ArrowException:
-        raise InputError("unreadable-file", f"{path.name} is no Parquet file") from None
+                    yield line, [_text(cell) for cell in cells]
+    except FileNotFoundError:
+        raise InputError("unreadable-file", f"{path}: no such file") from None
+    except (OSError, pyarrow.ArrowException):
+        raise InputError("unreadable-file", f"{path.name} is no Parquet file that can be read") from None
+
+
+def _text(cell: object) -> str:
+    """A cell of Parquet as it would stand in a CSV file: bytes in hex."""
+    if isinstance(cell, bytes):
+        return cell.hex()
+    return "" if cell is None else str(cell)
 
 
 # How cells read.
+
+
+def name(text: str) -> Value:
+    """The name of a meter."""
+    if len(text) > MAX_NAME or not _NAME.fullmatch(text):
+        raise ValueError(f"is not 1 to {MAX_NAME} letters, digits and . _ : / -")
+    return text
+
+
+def words(length: int) -> Callable[[str], Value]:
+    """Free text of at most ``length`` characters."""
+
+    def check(text: str) -> Value:
+        if len(text) > length:
+            raise ValueError(f"is longer than {length} characters")
+        return text
+
+    return check
 
 
 def whole(low: int, high: int) -> Callable[[str], Value]:

@@ -15,11 +15,9 @@ import typer
 from kwartier import __version__
 from kwartier.cli import decode, demo, doctor, fleet, home, keys, read
 from kwartier.cli.options import remember_home
-from kwartier.errors import InputError, KwartierError
+from kwartier.errors import InputError, KwartierError, StateError
 
 DEBUG = "KWARTIER_DEBUG"
-INTERNAL = 70
-"""Exit code of an error in kwartier itself (EX_SOFTWARE)."""
 
 app = typer.Typer(
     name="kwartier",
@@ -47,7 +45,7 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _root(
     home_folder: Annotated[
-        Path | None, typer.Option("--home", help="The installation's folder.", envvar="KWARTIER_HOME")
+        Path | None, typer.Option("--home", help="The installation's folder (KWARTIER_HOME, else ~/.kwartier).")
     ] = None,
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and leave.", callback=_show_version, is_eager=True)
@@ -75,10 +73,8 @@ def main() -> None:
             traceback.print_exc()
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(frame.filename).name}, line {frame.lineno}"
-        _complain(
-            f"an error in kwartier itself: {type(error).__name__} in {where}; {DEBUG}=1 shows more [internal-error]"
-        )
-        sys.exit(INTERNAL)
+        _complain(StateError("internal-error", f"{type(error).__name__} in {where}").sentence())
+        sys.exit(1)
 
 
 def _complain(text: str) -> None:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import typer
 
-from kwartier.cli.options import HomeOption, JsonOption, home_folder, print_json, stdout
+from kwartier.cli.options import HomeOption, JsonOption, home_folder, print_json, print_table
 
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -17,12 +17,10 @@ def doctor(as_json: JsonOption = False, home: HomeOption = None) -> None:
     if as_json:
         print_json({"checks": [asdict(check) for check in checks]})
     else:
-        from rich.table import Table
+        from rich.text import Text
 
-        table = Table(show_header=False, box=None)
-        for check in checks:
-            state = f"[{COLOURS[check.state]}]{check.state}[/]"
-            table.add_row(state, check.name, check.detail, check.advice)
-        stdout().print(table)
+        print_table(
+            (Text(check.state, style=COLOURS[check.state]), check.name, check.detail, check.advice) for check in checks
+        )
     if any(check.state == FAIL for check in checks):
         raise typer.Exit(1)

@@ -1,8 +1,9 @@
 """``kwartier fleet``: the meters that there are."""
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,9 +14,15 @@ from kwartier.cli.options import (
     SkipBadOption,
     home_folder,
     print_json,
+    print_table,
     say,
-    stdout,
 )
+
+if TYPE_CHECKING:
+    from kwartier.model import Meter
+
+SHOWN = 5
+"""The last so many visits and changes of keys."""
 
 app = typer.Typer(help="The meters that there are.", no_args_is_help=True)
 
@@ -33,7 +40,7 @@ def import_(
     aside = refused or file.with_suffix(file.suffix + ".refused.csv")
     with open_home(home_folder(home)) as opened:
         done = opened.registry.import_file(file, at=int(time.time()), skip_bad=skip_bad, refused=aside)
-    say(f"{file.name}: {done.new} new, {done.updated} updated, {done.refused} refused")
+    say(f"{file.name}: {done.new} meters are new, {done.updated} updated; {done.refused} rows refused")
     if done.refused:
         say(f"refused rows are in {aside}")
 
@@ -48,12 +55,7 @@ def list_(as_json: JsonOption = False, home: HomeOption = None) -> None:
     if as_json:
         print_json({"meters": [{"meter": meter, "ean": ean} for meter, ean, _, _ in rows]})
         return
-    from rich.table import Table
-
-    table = Table("meter", "ean", "address", "companion", box=None, header_style="bold")
-    for row in rows:
-        table.add_row(*row)
-    stdout().print(table)
+    print_table(rows, header=("meter", "ean", "address", "companion"))
     say(f"{len(rows)} meters")
 
 
@@ -63,29 +65,34 @@ def show(
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
-    """Show everything the fleet knows of one meter, and its last visits."""
-    from kwartier.model import Meter
+    """Show everything the fleet knows of one meter, the last changes of its keys, and its last visits."""
     from kwartier.service.home import open_home
 
     with open_home(home_folder(home)) as opened:
         found = opened.registry.meter(meter)
-        keys = opened.keyring.keys_of(meter)
-        visits = opened.visits.of_meter(meter)[:5]
-    facts: dict[str, object] = {name: getattr(found, name) for name in Meter.__dataclass_fields__}
-    facts["system_title"] = found.system_title.hex().upper()
-    facts["keys"] = None if keys is None else keys.origin
+        facts = _facts(found, opened.keyring.origin_of(meter))
+        changes = opened.keyring.events_of(meter)[-SHOWN:]
+        visits = opened.visits.of_meter(meter)[:SHOWN]
+    keys = [{"at": _utc(one.at), "action": one.action, "actor": one.actor} for one in changes]
     last = [
         {"started": one.started.isoformat(), "outcome": one.outcome, "purpose": one.purpose, "actor": one.actor}
         for one in visits
     ]
     if as_json:
-        print_json({**facts, "visits": last})
+        print_json({**facts, "key_changes": keys, "visits": last})
         return
-    from rich.table import Table
+    rows = [(name, "-" if value in (None, "") else str(value)) for name, value in facts.items()]
+    rows += [("keys", "  ".join(change.values())) for change in keys]
+    rows += [("visit", "  ".join(visit.values())) for visit in last]
+    print_table(rows)
 
-    table = Table(show_header=False, box=None)
-    for name, value in facts.items():
-        table.add_row(name, "-" if value in (None, "") else str(value))
-    for visit in last:
-        table.add_row("visit", "  ".join(visit.values()))
-    stdout().print(table)
+
+def _facts(meter: "Meter", origin: str | None) -> dict[str, object]:
+    facts: dict[str, object] = {name: getattr(meter, name) for name in meter.__dataclass_fields__}
+    facts["system_title"] = meter.system_title.hex().upper()
+    facts["keys"] = origin
+    return facts
+
+
+def _utc(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()

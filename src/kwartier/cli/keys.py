@@ -14,8 +14,8 @@ from kwartier.cli.options import (
     SkipBadOption,
     home_folder,
     print_json,
+    print_table,
     say,
-    stdout,
 )
 
 app = typer.Typer(help="The keys of meters.", no_args_is_help=True)
@@ -41,7 +41,7 @@ def import_(
             skip_bad=skip_bad,
             refused=aside,
         )
-    say(f"{file.name}: keys of {done.new} meters new, of {done.replaced} replaced, {done.refused} rows refused")
+    say(f"{file.name}: keys of {done.new} meters are new, of {done.replaced} replaced; {done.refused} rows refused")
     if done.refused:
         say(f"refused rows are in {aside}, without their keys")
 
@@ -56,9 +56,4 @@ def status(as_json: JsonOption = False, home: HomeOption = None) -> None:
     if as_json:
         print_json(facts)
         return
-    from rich.table import Table
-
-    table = Table(show_header=False, box=None)
-    for name, value in facts.items():
-        table.add_row(name.replace("_", " "), str(value))
-    stdout().print(table)
+    print_table((name.replace("_", " "), str(value)) for name, value in facts.items())

@@ -2,18 +2,26 @@
 
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-HomeOption = Annotated[Path | None, typer.Option("--home", help="The installation's folder.", envvar="KWARTIER_HOME")]
+HomeOption = Annotated[
+    Path | None, typer.Option("--home", help="The installation's folder (KWARTIER_HOME, else ~/.kwartier).")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SkipBadOption = Annotated[bool, typer.Option("--skip-bad", help="Import the good rows and write the bad ones aside.")]
 RefusedOption = Annotated[
     Path | None, typer.Option("--refused", help="Where --skip-bad writes the refused rows (FILE.refused.csv).")
 ]
+
+NO_TERMINAL_WIDTH = 1000
+"""Columns, so that no line of a file or pipe is broken."""
 
 _root_home: list[Path] = []
 
@@ -43,4 +51,12 @@ def say(text: str) -> None:
 
 def stdout() -> Console:
     """Where tables go; without a terminal they are as wide as they need to be."""
-    return Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    return Console(width=None if sys.stdout.isatty() else NO_TERMINAL_WIDTH, highlight=False)
+
+
+def print_table(rows: Iterable[Sequence[str | Text]], header: Sequence[str] = ()) -> None:
+    """Rows in columns; the cells are text and nothing in them is an instruction to the terminal."""
+    table = Table(*header, box=None, show_header=bool(header), header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+    stdout().print(table)

@@ -1,5 +1,6 @@
 """Meters and their connections: imported from a file, listed, looked up."""
 
+import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, up
 
 from kwartier import clock, rowfile
 from kwartier.cosem import companion
-from kwartier.database import connections, meters, reading, writing
+from kwartier.database import connections, layouts, meters, reading, writing
 from kwartier.dlms.protection import POLICIES
 from kwartier.dlms.suite import SUITES
 from kwartier.errors import InputError
@@ -18,22 +19,22 @@ from kwartier.model import Meter
 from kwartier.rowfile import Column
 
 BATCH = 500
-MAX_NAME = 64
-_NAME = re.compile(r"[A-Za-z0-9._:/-]+")
-_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]+")
+MAX_WORDS = 64
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}")
 _CAPACITY = re.compile(r"[13]x\d{1,3}A")
 TRANSPORTS = ("wrapper", "hdlc")
 MECHANISMS = ("0", "1", "5")
 
 
-def _name(text: str) -> rowfile.Value:
-    if len(text) > MAX_NAME or not _NAME.fullmatch(text):
-        raise ValueError(f"is not 1 to {MAX_NAME} letters, digits and . _ : / -")
-    return text
-
-
 def _host(text: str) -> rowfile.Value:
-    if not _HOST.fullmatch(text):
+    """A name or an address; an IPv6 address may stand in brackets, which are not part of it."""
+    inner = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if ":" in inner:
+        try:
+            return str(ipaddress.IPv6Address(inner))
+        except ValueError:
+            raise ValueError("is no host name or address; the port has a column of its own") from None
+    if inner != text or not _HOST.fullmatch(text):
         raise ValueError("is no host name or address")
     return text
 
@@ -60,7 +61,7 @@ def _number_of(*choices: str) -> Callable[[str], rowfile.Value]:
 def columns(companions: Sequence[str]) -> tuple[Column, ...]:
     """``fleet.csv``; ``companions`` are the names that may stand in its column."""
     return (
-        Column(name="meter", read=_name),
+        Column(name="meter", read=rowfile.name),
         Column(name="ean", read=read_ean),
         Column(name="host", read=_host),
         Column(name="port", read=rowfile.whole(1, 65535)),
@@ -74,9 +75,12 @@ def columns(companions: Sequence[str]) -> tuple[Column, ...]:
         Column(name="suite", read=_number_of(*(str(one) for one in SUITES)), default=0),
         Column(name="mechanism", read=_number_of(*MECHANISMS), default=5),
         Column(name="policy", read=rowfile.one_of(*POLICIES), default="authenticated+encrypted"),
-        *(Column(name=name, default="") for name in ("dso", "grid_area", "brp", "supplier", "transformer")),
+        *(
+            Column(name=name, read=rowfile.words(MAX_WORDS), default="")
+            for name in ("dso", "grid_area", "brp", "supplier", "transformer")
+        ),
         Column(name="capacity", read=_capacity, default=""),
-        Column(name="cell", default=""),
+        Column(name="cell", read=rowfile.words(MAX_WORDS), default=""),
         Column(name="timezone", read=_timezone, default="Europe/Amsterdam"),
     )
 
@@ -94,6 +98,14 @@ def _store_connections(connection: Connection, eans: Mapping[str, rowfile.Row]) 
     if there:
         known = [{**eans[ean], "known_ean": ean} for ean in sorted(there)]
         connection.execute(update(connections).where(connections.c.ean == bindparam("known_ean")), known)
+
+
+def _forget_layouts(connection: Connection, batch: Sequence[rowfile.Row]) -> None:
+    """Another device under a known name, or another companion: what the old one said of its profile is not believed."""
+    stated = {str(row["meter"]): (row["system_title"], row["companion"]) for row in batch}
+    query = select(meters.c.meter, meters.c.system_title, meters.c.companion).where(meters.c.meter.in_(stated))
+    changed = [row.meter for row in connection.execute(query) if (row.system_title, row.companion) != stated[row.meter]]
+    connection.execute(delete(layouts).where(layouts.c.meter.in_(changed)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +130,7 @@ class Registry:
         """Take in ``fleet.csv`` (or Parquet): all of it, or with ``skip_bad`` the good rows. ``at``: UTC seconds."""
         known = companion.companions(self._companion_folder)
         rows = rowfile.read(path, columns(known), unique="meter", skip_bad=skip_bad)
-        good = [row for _, row in rows.good]
+        good = sorted((row for _, row in rows.good), key=lambda row: str(row["meter"]))
         updated = 0
         with writing(self._engine) as connection:
             for first in range(0, len(good), BATCH):
@@ -128,10 +140,11 @@ class Registry:
                 names = [row["meter"] for row in batch]
                 present = connection.execute(select(meters.c.meter).where(meters.c.meter.in_(names))).scalars().all()
                 updated += len(present)
+                _forget_layouts(connection, batch)
                 connection.execute(delete(meters).where(meters.c.meter.in_(present)))
                 connection.execute(insert(meters), [{name: row[name] for name in _METER_COLUMNS} for row in batch])
-        if rows.bad and refused is not None:
-            rowfile.write_refused(refused, rows.bad)
+            if rows.bad and refused is not None:
+                rowfile.write_refused(refused, rows.bad, beside=path)
         return Imported(new=len(good) - updated, updated=updated, refused=len(rows.bad))
 
     def meter(self, name: str) -> Meter:
@@ -147,7 +160,7 @@ class Registry:
                 .one_or_none()
             )
         if row is None:
-            raise InputError("unknown-meter", f"there is no meter '{name[:MAX_NAME]}' in the fleet")
+            raise InputError("unknown-meter", f"there is no meter '{name[: rowfile.MAX_NAME]}' in the fleet")
         fields = {field: row[field] for field in Meter.__dataclass_fields__}
         return Meter(**fields)
 

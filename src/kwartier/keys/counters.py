@@ -8,12 +8,9 @@ numbers and repeats none. A key that comes back continues where it was. Near the
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.sql.dml import Insert
+from sqlalchemy import Connection, Engine, func, select, update
 
-from kwartier.database import counters, peer_counters, reading, writing
+from kwartier.database import counters, insert_once, peer_counters, reading, writing
 from kwartier.dlms.protection import MAX_COUNTER, CounterRange
 from kwartier.errors import SecurityError, StateError
 
@@ -49,28 +46,26 @@ class Counters:
 
     def reserve_many(self, wanted: Sequence[tuple[CounterKey, int]]) -> list[CounterRange]:
         """A range for each of a batch of keys, in one transaction. ``StateError`` counter-exhausted gives out none."""
-        ranges: list[CounterRange] = []
+        ranges: dict[int, CounterRange] = {}
         with writing(self._engine) as connection:
-            for key, count in wanted:
-                if not 0 < count <= MAX_RANGE:
-                    raise StateError("bad-counter-range", f"a reservation of {count} counters")
-                connection.execute(self._insert_once(key))
-                stop = connection.execute(
-                    update(counters)
-                    .where(counters.c.ek_fingerprint == key.ek_fingerprint, counters.c.title == key.title)
-                    .values(next=counters.c.next + count)
-                    .returning(counters.c.next)
-                ).scalar_one()
-                if stop > LAST_COUNTER:
-                    raise StateError("counter-exhausted", f"invocation counter {stop - count} of 2^32 under this key")
-                ranges.append(CounterRange(stop - count, stop))
-        return ranges
+            # In one order whoever asks: two batches that lock the same rows the other way round would wait for ever.
+            for place in sorted(range(len(wanted)), key=lambda place: _order(wanted[place][0])):
+                ranges[place] = self._reserve(connection, *wanted[place])
+        return [ranges[place] for place in range(len(wanted))]
 
-    def _insert_once(self, key: CounterKey) -> Insert:
-        values = {"ek_fingerprint": key.ek_fingerprint, "title": key.title, "next": FIRST_COUNTER}
-        if self._engine.dialect.name == "postgresql":
-            return postgresql_insert(counters).values(values).on_conflict_do_nothing()
-        return sqlite_insert(counters).values(values).on_conflict_do_nothing()
+    def _reserve(self, connection: Connection, key: CounterKey, count: int) -> CounterRange:
+        if not 0 < count <= MAX_RANGE:
+            raise StateError("bad-counter-range", f"a reservation of {count} counters")
+        insert_once(connection, counters, _row(key, next=FIRST_COUNTER))
+        stop: int = connection.execute(
+            update(counters)
+            .where(counters.c.ek_fingerprint == key.ek_fingerprint, counters.c.title == key.title)
+            .values(next=counters.c.next + count)
+            .returning(counters.c.next)
+        ).scalar_one()
+        if stop - 1 > LAST_COUNTER:
+            raise StateError("counter-exhausted", f"invocation counter {stop - count} of 2^32 under this key")
+        return CounterRange(stop - count, stop)
 
     def next_of(self, key: CounterKey) -> int:
         """The next counter that will be given out."""
@@ -87,20 +82,23 @@ class Counters:
 
         ``SecurityError`` counter-jump when it would move by more than ``max_jump``.
         """
-        if not 0 <= value <= MAX_COUNTER:
-            raise StateError("bad-counter-range", f"an invocation counter of {value}")
         with writing(self._engine) as connection:
-            connection.execute(self._insert_once(key))
-            where = (counters.c.ek_fingerprint == key.ek_fingerprint, counters.c.title == key.title)
-            present: int = connection.execute(select(counters.c.next).where(*where)).scalar_one()
-            jump = value - present
-            if jump <= 0:
-                return 0
-            if max_jump is not None and jump > max_jump:
-                raise SecurityError(
-                    "counter-jump", f"the meter asks for a counter {jump} ahead, {max_jump} are allowed"
-                )
-            connection.execute(update(counters).where(*where).values(next=value))
+            return self.raise_within(connection, key, value, max_jump=max_jump)
+
+    def raise_within(self, connection: Connection, key: CounterKey, value: int, *, max_jump: int | None = None) -> int:
+        """The same as a part of the caller's transaction."""
+        if not 0 <= value <= MAX_COUNTER + 1:
+            raise StateError("bad-counter-range", f"an invocation counter of {value}")
+        insert_once(connection, counters, _row(key, next=FIRST_COUNTER))
+        where = (counters.c.ek_fingerprint == key.ek_fingerprint, counters.c.title == key.title)
+        # Locked: a reservation in between would be undone by what is written below, and its numbers used twice.
+        present: int = connection.execute(select(counters.c.next).where(*where).with_for_update()).scalar_one()
+        jump = value - present
+        if jump <= 0:
+            return 0
+        if max_jump is not None and jump > max_jump:
+            raise SecurityError("counter-jump", f"the meter asks for a counter {jump} ahead, {max_jump} are allowed")
+        connection.execute(update(counters).where(*where).values(next=value))
         return jump
 
     def peer_counter(self, key: CounterKey) -> int:
@@ -116,12 +114,8 @@ class Counters:
     def accepted(self, key: CounterKey, highest: int) -> None:
         """Remember the highest counter verified from the peer; it never goes back."""
         where = (peer_counters.c.ek_fingerprint == key.ek_fingerprint, peer_counters.c.title == key.title)
-        values = {"ek_fingerprint": key.ek_fingerprint, "title": key.title, "highest": highest}
         with writing(self._engine) as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(postgresql_insert(peer_counters).values(values).on_conflict_do_nothing())
-            else:
-                connection.execute(sqlite_insert(peer_counters).values(values).on_conflict_do_nothing())
+            insert_once(connection, peer_counters, _row(key, highest=highest))
             connection.execute(
                 update(peer_counters).where(*where, peer_counters.c.highest < highest).values(highest=highest)
             )
@@ -129,4 +123,13 @@ class Counters:
     def nearly_spent(self) -> int:
         """How many counters are above :data:`WARN_COUNTER`."""
         with reading(self._engine) as connection:
-            return len(connection.execute(select(counters.c.title).where(counters.c.next > WARN_COUNTER)).all())
+            query = select(func.count()).select_from(counters).where(counters.c.next > WARN_COUNTER)
+            return connection.execute(query).scalar_one()
+
+
+def _order(key: CounterKey) -> tuple[str, str]:
+    return key.ek_fingerprint, key.title
+
+
+def _row(key: CounterKey, **first: int) -> dict[str, str | int]:
+    return {"ek_fingerprint": key.ek_fingerprint, "title": key.title, **first}

@@ -1,21 +1,23 @@
 """The keys of meters: imported, sealed, and handed to a visit as what it needs.
 
 Keys may come before the meter that they belong to. Importing keys for a meter that has some replaces them and records that;
-the record tells when, who and the fingerprint of the encryption key, never a key.
+the record tells when, who and the fingerprint of the encryption key, never a key. A file is one transaction, counters
+included: all of it is there, or nothing.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import Engine, delete, func, insert, select
+from sqlalchemy import Connection, Engine, delete, func, insert, select
 
 from kwartier import rowfile
-from kwartier.database import key_events, meter_keys, meters, reading, writing
+from kwartier.database import insert_once, key_events, meter_keys, meters, reading, vaults, writing
 from kwartier.dlms.protection import MAX_COUNTER, SessionKeys
 from kwartier.dlms.suite import SUITES
-from kwartier.errors import StateError
+from kwartier.errors import SecurityError, StateError
 from kwartier.keys.counters import CounterKey, Counters
 from kwartier.keys.vault import Vault
 from kwartier.rowfile import Column
@@ -36,18 +38,20 @@ def _password(text: str) -> rowfile.Value:
     return value
 
 
+_Record = dict[str, str | bytes | int]
+_LIKE_A_KEY = re.compile(r"[0-9A-Fa-f]{32}")
 _KEY = rowfile.hexadecimal(*KEY_BYTES)
 COLUMNS = (
-    Column(name="meter"),
+    Column(name="meter", read=rowfile.name, secret=True),
     Column(name="kek", read=_KEY, secret=True),
     Column(name="ak", read=_KEY, secret=True),
     Column(name="ek", read=_KEY, secret=True),
     Column(name="lls", read=_password, default=None, secret=True),
     Column(name="broadcast_ek", read=_KEY, default=None, secret=True),
-    Column(name="counter", read=rowfile.whole(0, MAX_COUNTER), default=None),
-    Column(name="origin", read=rowfile.one_of(DELIVERY, OPERATOR), default=DELIVERY),
+    Column(name="counter", read=rowfile.whole(0, MAX_COUNTER), default=None, secret=True),
+    Column(name="origin", read=rowfile.one_of(DELIVERY, OPERATOR), default=DELIVERY, secret=True),
 )
-"""``keys.csv``. A row of it is never shown: what is wrong is said without the cell."""
+"""``keys.csv``. No cell of it is ever shown, for a key may stand in the wrong column: what is wrong is said without it."""
 _SECRETS = ("kek", "ak", "ek", "lls", "broadcast_ek")
 
 
@@ -72,6 +76,16 @@ class Imported:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyEvent:
+    """One change of a meter's keys: ``imported`` or ``replaced``, when (UTC seconds), by whom, and a fingerprint."""
+
+    at: int
+    action: str
+    actor: str
+    ek_fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """What there is, in numbers."""
 
@@ -93,57 +107,69 @@ class Keyring:
         self._vault = vault
         self.counters = Counters(engine)
 
+    def claim(self) -> None:
+        """This database belongs to this vault from now on. ``SecurityError`` wrong-master-key when it has another one."""
+        with writing(self._engine) as connection:
+            insert_once(connection, vaults, {"id": 1, "check_value": self._vault.check_value})
+        self.check()
+
+    def check(self) -> None:
+        """``SecurityError`` wrong-master-key when the database belongs to another vault."""
+        if _check_value(self._engine) != self._vault.check_value:
+            raise SecurityError("wrong-master-key", "the master key is not the one that this database belongs to")
+
     def import_file(
         self, path: Path, *, at: int, actor: str, own_title: bytes, skip_bad: bool = False, refused: Path | None = None
     ) -> Imported:
         """Take in ``keys.csv``: all of it, or with ``skip_bad`` the good rows. ``at``: UTC seconds.
 
-        ``own_title`` is the system title whose counter a ``counter`` cell raises. Refused rows go to ``refused`` without
-        their secrets.
+        A ``counter`` cell is the highest counter that was used with that encryption key and our system title,
+        ``own_title``, wherever it was used: we go on after it. Refused rows go to ``refused`` without their secrets.
         """
         rows = rowfile.read(path, COLUMNS, unique="meter", skip_bad=skip_bad)
-        good = [row for _, row in rows.good]
+        good = sorted((row for _, row in rows.good), key=lambda row: str(row["meter"]))
+        records = [self._record(row, at) for row in good]
+        raised = _highest_used(good, records)
         replaced = 0
-        for first in range(0, len(good), BATCH):
-            replaced += self._store(good[first : first + BATCH], at, actor)
-        for row in good:
-            counter, ek = row["counter"], row["ek"]
-            if isinstance(counter, int) and isinstance(ek, bytes):
-                key = CounterKey(ek_fingerprint=self._vault.fingerprint(ek), title=own_title.hex())
-                self.counters.raise_to(key, counter)
-        if rows.bad and refused is not None:
-            rowfile.write_refused(refused, [_without_secrets(one) for one in rows.bad])
+        with writing(self._engine) as connection:
+            for first in range(0, len(records), BATCH):
+                replaced += _store(connection, records[first : first + BATCH], actor)
+            for fingerprint, used in sorted(raised.items()):
+                key = CounterKey(ek_fingerprint=fingerprint, title=own_title.hex())
+                self.counters.raise_within(connection, key, used + 1)
+            if rows.bad and refused is not None:
+                rowfile.write_refused(refused, [_without_secrets(one) for one in rows.bad], beside=path)
         return Imported(new=len(good) - replaced, replaced=replaced, refused=len(rows.bad))
 
-    def _store(self, rows: Sequence[rowfile.Row], at: int, actor: str) -> int:
-        records, events = [], []
-        for row in rows:
-            meter, ek = str(row["meter"]), row["ek"]
-            if not isinstance(ek, bytes):
-                raise StateError("no-keys", f"no encryption key for meter {meter}")
-            fingerprint = self._vault.fingerprint(ek)
-            secret = {name: value.hex() for name in _SECRETS if isinstance(value := row[name], bytes)}
-            sealed = self._vault.seal(json.dumps(secret).encode(), _bound_to(meter))
-            records.append(
-                {
-                    "meter": meter,
-                    "sealed": sealed,
-                    "ek_fingerprint": fingerprint,
-                    "origin": row["origin"],
-                    "imported_at": at,
-                }
-            )
-            events.append({"meter": meter, "at": at, "actor": actor, "ek_fingerprint": fingerprint})
-        names = [str(record["meter"]) for record in records]
-        with writing(self._engine) as connection:
-            known = set(connection.execute(select(meter_keys.c.meter).where(meter_keys.c.meter.in_(names))).scalars())
-            connection.execute(delete(meter_keys).where(meter_keys.c.meter.in_(known)))
-            connection.execute(insert(meter_keys), records)
-            connection.execute(
-                insert(key_events),
-                [{**event, "action": "replaced" if event["meter"] in known else "imported"} for event in events],
-            )
-        return len(known)
+    def _record(self, row: rowfile.Row, at: int) -> _Record:
+        meter, ek = str(row["meter"]), row["ek"]
+        if not isinstance(ek, bytes):
+            raise StateError("no-keys", f"no encryption key for meter {meter}")
+        secret = {name: value.hex() for name in _SECRETS if isinstance(value := row[name], bytes)}
+        return {
+            "meter": meter,
+            "sealed": self._vault.seal(json.dumps(secret).encode(), _bound_to(meter)),
+            "ek_fingerprint": self._vault.fingerprint(ek),
+            "origin": str(row["origin"]),
+            "imported_at": at,
+        }
+
+    def origin_of(self, meter: str) -> str | None:
+        """Where the keys of ``meter`` come from; None where there are none. Opens nothing."""
+        with reading(self._engine) as connection:
+            return connection.execute(
+                select(meter_keys.c.origin).where(meter_keys.c.meter == meter)
+            ).scalar_one_or_none()
+
+    def events_of(self, meter: str) -> list[KeyEvent]:
+        """Every change of the keys of ``meter``, the first one first."""
+        query = select(key_events).where(key_events.c.meter == meter).order_by(key_events.c.id)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query).mappings().all()
+        return [
+            KeyEvent(at=row["at"], action=row["action"], actor=row["actor"], ek_fingerprint=row["ek_fingerprint"])
+            for row in rows
+        ]
 
     def keys_of(self, meter: str) -> MeterKeys | None:
         """The keys of ``meter``, opened; None where there are none. ``SecurityError`` when the record was tampered with."""
@@ -184,10 +210,58 @@ class Keyring:
         )
 
 
+def is_claimed(engine: Engine) -> bool:
+    """Whether the database belongs to a vault already."""
+    return _check_value(engine) is not None
+
+
+def _check_value(engine: Engine) -> str | None:
+    with reading(engine) as connection:
+        return connection.execute(select(vaults.c.check_value)).scalar_one_or_none()
+
+
 def _bound_to(meter: str) -> str:
     return f"keys of meter {meter}"
 
 
+def _store(connection: Connection, records: Sequence[_Record], actor: str) -> int:
+    """Put the records in the place of those of the same meters; how many were replaced."""
+    names = [record["meter"] for record in records]
+    known = set(connection.execute(select(meter_keys.c.meter).where(meter_keys.c.meter.in_(names))).scalars())
+    connection.execute(delete(meter_keys).where(meter_keys.c.meter.in_(known)))
+    connection.execute(insert(meter_keys), records)
+    connection.execute(
+        insert(key_events),
+        [
+            {
+                "meter": record["meter"],
+                "at": record["imported_at"],
+                "actor": actor,
+                "action": "replaced" if record["meter"] in known else "imported",
+                "ek_fingerprint": record["ek_fingerprint"],
+            }
+            for record in records
+        ],
+    )
+    return len(known)
+
+
+def _highest_used(rows: Sequence[rowfile.Row], records: Sequence[_Record]) -> dict[str, int]:
+    """The highest ``counter`` cell of each encryption key: meters may share one."""
+    highest: dict[str, int] = {}
+    for row, record in zip(rows, records, strict=True):
+        if isinstance(used := row["counter"], int):
+            fingerprint = str(record["ek_fingerprint"])
+            highest[fingerprint] = max(used, highest.get(fingerprint, 0))
+    return highest
+
+
 def _without_secrets(bad: rowfile.BadRow) -> rowfile.BadRow:
-    cells = {name: "" if name in _SECRETS else text for name, text in bad.cells.items()}
-    return rowfile.BadRow(line=bad.line, column=bad.column, reason=bad.reason, cells=cells)
+    """The row with its meter's name only, and that only where it cannot be a key in the wrong column."""
+    meter = bad.cells.get("meter", "")
+    try:
+        rowfile.name(meter)
+        shown = "" if _LIKE_A_KEY.search(meter) else meter
+    except ValueError:
+        shown = ""
+    return rowfile.BadRow(line=bad.line, column=bad.column, reason=bad.reason, cells={"meter": shown})

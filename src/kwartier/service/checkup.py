@@ -1,5 +1,6 @@
 """What `doctor` looks at: each thing that an installation needs, with what to do when it is not there."""
 
+import os
 import resource
 import stat
 from collections.abc import Iterator
@@ -7,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kwartier import clock
-from kwartier.database import is_current
-from kwartier.errors import KwartierError
-from kwartier.keys.vault import FILE_NAME
+from kwartier.cosem.companion import companions, load
+from kwartier.database import troubles as database_troubles
+from kwartier.errors import KwartierError, explanations
+from kwartier.keys.vault import ENVIRONMENT, FILE_NAME, OTHERS
 from kwartier.service.home import Home, open_home
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -19,42 +21,91 @@ GOOD_FILE_LIMIT = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One line: what was looked at, how it stands, and what to do about it."""
+    """One line: what was looked at, how it stands, and what to do about it. ``count``: where it is a number of things."""
 
     name: str
     state: str
     detail: str
     advice: str = ""
+    count: int | None = None
 
 
 def checkup(path: Path) -> list[Check]:
-    """Every check; the first that makes the others impossible is the last."""
+    """Every check that can be made; where the home does not open, the last one says why."""
+    checks = list(_folder(path))
     try:
         with open_home(path) as home:
-            return [Check(name="home", state=OK, detail=str(path)), *_checks(home)]
+            checks += _inside(home)
     except KwartierError as error:
-        return [Check(name="home", state=FAIL, detail=error.detail, advice=error.sentence())]
+        row = explanations().get(error.code)
+        advice = "" if row is None else f"{row.meaning}; {row.advice}"
+        name = _WHAT.get(error.code, "home")
+        checks = [one for one in checks if one.name != name]
+        checks.append(Check(name=name, state=FAIL, detail=f"{error.detail} [{error.code}]", advice=advice))
+    return [*checks, _file_limit(), _time_zones()]
 
 
-def _checks(home: Home) -> Iterator[Check]:
-    yield _mode("home folder", home.path)
-    if (home.path / FILE_NAME).exists():
-        yield _mode("master key", home.path / FILE_NAME)
-    else:
-        yield Check(name="master key", state=OK, detail="from the environment")
-    current = is_current(home.engine)
-    yield Check(name="database", state=OK if current else FAIL, detail=home.engine.dialect.name)
-    yield _file_limit()
-    zone = clock.zone("Europe/Amsterdam")
-    yield Check(name="time zones", state=OK, detail=str(zone))
-    yield from _keys(home)
+_WHAT = {
+    "bad-settings": "settings",
+    "open-master-key": "master key",
+    "no-master-key": "master key",
+    "bad-master-key": "master key",
+    "wrong-master-key": "master key",
+    "newer-database": "database",
+    "no-database": "database",
+    "lost-database": "database",
+    "database-failed": "database",
+}
+"""The code of what kept the home from opening -> the name of the check that it belongs to."""
+
+
+def _folder(path: Path) -> Iterator[Check]:
+    """What can be seen without opening anything."""
+    if not path.is_dir():
+        return
+    yield _mode("home", path)
+    if (path / FILE_NAME).exists():
+        yield _mode("master key", path / FILE_NAME)
+    elif ENVIRONMENT in os.environ:
+        yield Check(name="master key", state=OK, detail=f"from {ENVIRONMENT}")
 
 
 def _mode(name: str, path: Path) -> Check:
     mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & 0o077:
-        return Check(name=name, state=WARN, detail=f"mode {mode:04o}", advice=f"chmod go-rwx {path}")
-    return Check(name=name, state=OK, detail=f"mode {mode:04o}")
+    detail = f"{path}, mode {mode:04o}"
+    if mode & OTHERS:
+        return Check(name=name, state=WARN, detail=detail, advice=f"chmod go-rwx {path}")
+    return Check(name=name, state=OK, detail=detail)
+
+
+def _inside(home: Home) -> Iterator[Check]:
+    yield Check(name="settings", state=OK, detail=f"client system title {home.settings.client_system_title.upper()}")
+    troubles = database_troubles(home.engine)
+    yield Check(
+        name="database",
+        state=FAIL if troubles else OK,
+        detail=f"{home.engine.dialect.name}: {'; '.join(troubles) or 'the schema of this version'}",
+        advice="no counter is safe on it: see to it before the next visit" if troubles else "",
+    )
+    yield _companions(home)
+    yield from _keys(home)
+
+
+def _companions(home: Home) -> Check:
+    known = companions(home.companion_folder)
+    for name in known:
+        try:
+            load(name, home.companion_folder)
+        except KwartierError as error:
+            return Check(name="companions", state=FAIL, detail=error.detail, advice=error.sentence(), count=len(known))
+    return Check(name="companions", state=OK, detail=", ".join(known), count=len(known))
+
+
+def _time_zones() -> Check:
+    try:
+        return Check(name="time zones", state=OK, detail=str(clock.zone("Europe/Amsterdam")))
+    except KwartierError as error:
+        return Check(name="time zones", state=FAIL, detail=error.detail, advice="install the package tzdata")
 
 
 def _file_limit() -> Check:
@@ -66,23 +117,18 @@ def _file_limit() -> Check:
 
 def _keys(home: Home) -> Iterator[Check]:
     status = home.keyring.status()
-    yield Check(name="meters", state=OK, detail=f"{status.meters}")
-    missing = status.meters - status.with_keys
-    yield Check(
-        name="meters without keys",
-        state=WARN if missing else OK,
-        detail=f"{missing}",
-        advice="kwartier keys import FILE" if missing else "",
+    yield Check(name="meters", state=OK, detail=f"{status.meters}", count=status.meters)
+    yield _none(
+        "meters without keys", status.meters - status.with_keys, "give them some with `kwartier keys import FILE`"
     )
-    yield Check(
-        name="keys of origin delivery",
-        state=WARN if status.delivery else OK,
-        detail=f"{status.delivery}",
-        advice="whoever delivered these meters knows their keys" if status.delivery else "",
+    yield _none(
+        "keys of origin delivery",
+        status.delivery,
+        "whoever delivered these meters knows their keys: have them changed, and import the new ones as `operator`",
     )
-    yield Check(
-        name="counters near their end",
-        state=WARN if status.counters_nearly_spent else OK,
-        detail=f"{status.counters_nearly_spent}",
-        advice="rotate these keys" if status.counters_nearly_spent else "",
-    )
+    yield _none("counters near their end", status.counters_nearly_spent, "give these meters new encryption keys")
+
+
+def _none(name: str, count: int, advice: str) -> Check:
+    """There should be none of these."""
+    return Check(name=name, state=WARN if count else OK, detail=f"{count}", advice=advice if count else "", count=count)

@@ -1,4 +1,9 @@
-"""A home folder, opened: its settings, database, vault, fleet and record of visits, wired together once."""
+"""A home folder, opened: its settings, database, vault, fleet and record of visits, wired together once.
+
+Making a home can be interrupted and repeated, also by two at once: each part is there as a whole or not at all, and the
+settings, which name us to the meters, come last. So where settings and master key are there and the database is not, it was
+lost, and the counters with it: then nothing is made anew under the same name, because counters that begin again repeat.
+"""
 
 import getpass
 import os
@@ -9,19 +14,20 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from kwartier.database import is_current, open_engine, sqlite_url, upgrade
+from kwartier.database import is_current, open_engine, revision, sqlite_url, upgrade
+from kwartier.disk import PRIVATE_FILE, PRIVATE_FOLDER
 from kwartier.errors import InputError
 from kwartier.fleet.registry import Registry
 from kwartier.fleet.visits import Visits
-from kwartier.keys.keyring import Keyring
-from kwartier.keys.vault import create_master_key, open_vault
+from kwartier.keys.keyring import Keyring, is_claimed
+from kwartier.keys.vault import FILE_NAME as KEY_FILE
+from kwartier.keys.vault import create_master_key, has_master_key, open_vault
 from kwartier.service import settings as settings_file
 from kwartier.service.settings import Settings
 
 DATABASE_FILE = "kwartier.db"
 COMPANIONS = "companions"
 ENVIRONMENT = "KWARTIER_HOME"
-PRIVATE = 0o700
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,26 +61,28 @@ def named_home(given: Path | None) -> bool:
 
 
 def create_home(path: Path) -> list[str]:
-    """Make what is not there yet - folder, master key, settings, database - and say what was made."""
+    """Make what is not there yet - folder, database, master key, settings - and say what was made."""
     made: list[str] = []
     try:
         if not path.is_dir():
-            path.mkdir(mode=PRIVATE, parents=True)
+            path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
             made.append("folder")
-        if create_master_key(path):
-            made.append("master key")
+        known = settings_file.there(path)
+        settings = settings_file.load(path) if known else settings_file.defaults()
+        with _engine(path, settings, create=not known or not has_master_key(path)) as engine:
+            if not is_current(engine):
+                upgrade(engine)
+                made.append("database")
+            if is_claimed(engine) and not has_master_key(path):
+                raise InputError("no-master-key", f"the database has sealed keys, and there is no {path / KEY_FILE}")
+            if create_master_key(path):
+                made.append("master key")
+            Keyring(engine, open_vault(path)).claim()
         if settings_file.create(path):
             made.append("settings")
+        settings_file.load(path)
     except OSError as error:
-        raise InputError("no-home", f"{path} cannot be made: {error.strerror}") from None
-    settings = settings_file.load(path)
-    engine = open_engine(settings.database or sqlite_url(path / DATABASE_FILE))
-    try:
-        if not is_current(engine):
-            upgrade(engine)
-            made.append("database")
-    finally:
-        engine.dispose()
+        raise InputError("bad-home", f"{path} cannot be used: {error.strerror}") from None
     return made
 
 
@@ -83,18 +91,34 @@ def open_home(path: Path) -> Iterator[Home]:
     """The installation in ``path``; closed when the block ends. Raises ``InputError`` where `init` never ran."""
     settings = settings_file.load(path)
     vault = open_vault(path)
-    engine = open_engine(settings.database or sqlite_url(path / DATABASE_FILE))
-    try:
+    with _engine(path, settings, create=False) as engine:
         if not is_current(engine):
+            if revision(engine) is None:
+                raise InputError("no-home", f"the database of {path} is empty")
             upgrade(engine)
+        keyring = Keyring(engine, vault)
+        keyring.check()
         yield Home(
             path=path,
             settings=settings,
             engine=engine,
             registry=Registry(engine, path / COMPANIONS),
-            keyring=Keyring(engine, vault),
+            keyring=keyring,
             visits=Visits(engine),
         )
+
+
+@contextmanager
+def _engine(path: Path, settings: Settings, *, create: bool) -> Iterator[Engine]:
+    """The database that the settings name, by default a private file in the home, which is only made with ``create``."""
+    file = path / DATABASE_FILE
+    if not settings.database and not file.exists():
+        if not create:
+            raise InputError("lost-database", f"there is no {file}")
+        file.touch(mode=PRIVATE_FILE)
+    engine = open_engine(settings.database or sqlite_url(file))
+    try:
+        yield engine
     finally:
         engine.dispose()
 

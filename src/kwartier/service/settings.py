@@ -2,11 +2,14 @@
 
 import secrets
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from kwartier.disk import write_once
 from kwartier.dlms.protection import TITLE_BYTES
 from kwartier.errors import InputError
 
@@ -47,32 +50,46 @@ class Settings(BaseSettings):
         return bytes.fromhex(self.client_system_title)
 
 
+def there(home: Path) -> bool:
+    """Whether ``home`` has settings."""
+    return (home / FILE_NAME).exists()
+
+
+def defaults() -> Settings:
+    """What holds before there is a file: the environment, and a title that is nobody's."""
+    return _checked({"client_system_title": "00" * TITLE_BYTES}, "the environment")
+
+
 def load(home: Path) -> Settings:
     """The settings of ``home``. Raises ``InputError`` no-home, bad-settings (naming file and setting)."""
     path = home / FILE_NAME
     try:
         table = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise InputError("no-home", f"there is no {path}") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise InputError("bad-settings", f"{path} cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError("bad-settings", f"{path}: {error}") from None
+    return _checked(table, str(path))
+
+
+def _checked(table: Mapping[str, Any], where: str) -> Settings:
     try:
         return Settings(**table)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError("bad-settings", f"{path}: {where}: {first['msg']}") from None
+        name = ".".join(str(part) for part in first["loc"])
+        what = "there is no such setting" if first["type"] == "extra_forbidden" else first["msg"]
+        raise InputError("bad-settings", f"{where}: {name}: {what}") from None
 
 
 def create(home: Path) -> bool:
     """Write settings with a random system title to ``home`` unless there are some; whether they were written."""
-    path = home / FILE_NAME
-    if path.exists():
-        return False
     title = (TITLE_PREFIX + secrets.token_bytes(TITLE_BYTES - len(TITLE_PREFIX))).hex().upper()
-    path.write_text(
+    return write_once(
+        home / FILE_NAME,
         "# Settings of this installation. `kwartier doctor` tells whether they make sense.\n"
+        "# Who we are to every meter. Never give two installations that hold the same keys the same title.\n"
         f'client_system_title = "{title}"\n',
-        "utf-8",
     )
-    return True

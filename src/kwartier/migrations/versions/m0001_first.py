@@ -1,7 +1,7 @@
 """The first schema: the registry, keys and counters, visits."""
 
 from alembic import op
-from sqlalchemy import Column, ForeignKey, Integer, LargeBinary, String, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, String, Text
 
 revision = "0001"
 down_revision = None
@@ -21,7 +21,7 @@ def _registry() -> None:
         *(Column(name, String(64), nullable=False) for name in ("dso", "grid_area", "brp", "supplier", "transformer")),
         Column("capacity", String(16), nullable=False),
         Column("timezone", String(64), nullable=False),
-        Column("known_at", Integer, nullable=False),
+        Column("known_at", BigInteger, nullable=False),
     )
     op.create_table(
         "meter",
@@ -40,7 +40,7 @@ def _registry() -> None:
         Column("mechanism", Integer, nullable=False),
         Column("policy", String(32), nullable=False),
         Column("cell", String(64), nullable=False),
-        Column("known_at", Integer, nullable=False),
+        Column("known_at", BigInteger, nullable=False),
     )
 
 
@@ -50,7 +50,7 @@ def _visits() -> None:
         Column("meter", String(64), primary_key=True),
         Column("fingerprint", String(64), nullable=False),
         Column("layout", Text, nullable=False),
-        Column("read_at", Integer, nullable=False),
+        Column("read_at", BigInteger, nullable=False),
     )
     op.create_table(
         "visit",
@@ -68,18 +68,23 @@ def _visits() -> None:
 
 def _keys() -> None:
     op.create_table(
+        "vault",
+        Column("id", Integer, primary_key=True, autoincrement=False),
+        Column("check_value", String(64), nullable=False),
+    )
+    op.create_table(
         "meter_key",
         Column("meter", String(64), primary_key=True),
         Column("sealed", LargeBinary, nullable=False),
         Column("ek_fingerprint", String(64), nullable=False, index=True),
         Column("origin", String(16), nullable=False),
-        Column("imported_at", Integer, nullable=False),
+        Column("imported_at", BigInteger, nullable=False),
     )
     op.create_table(
         "key_event",
         Column("id", Integer, primary_key=True, autoincrement=True),
         Column("meter", String(64), nullable=False, index=True),
-        Column("at", Integer, nullable=False),
+        Column("at", BigInteger, nullable=False),
         Column("actor", String(128), nullable=False),
         Column("action", String(32), nullable=False),
         Column("ek_fingerprint", String(64), nullable=False),
@@ -89,5 +94,5 @@ def _keys() -> None:
             table,
             Column("ek_fingerprint", String(64), primary_key=True),
             Column("title", String(16), primary_key=True),
-            Column(value, Integer, nullable=False),
+            Column(value, BigInteger, nullable=False),
         )
