@@ -1,6 +1,7 @@
 """Rows one by one: the exact, slower way from a buffer to columns, for everything that is not even.
 
-Null-data in the clock column means the previous stamp plus the capture period, so the first row always carries one; in the
+Null-data in the clock column means a capture period after the previous stamp (before it, where a buffer begins with its
+newest row), so the first row always carries one; in the
 status column it means unchanged (Blue Book 4.3.6, buffer). In a register column it is taken for no value: some meters mean
 that by it, others that nothing was used, and a guess between the two would be a register that nobody read. Delta types add to
 the value of the row before. No more than one value of a row, or one element of a compact array, is held beside the columns;

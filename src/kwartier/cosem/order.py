@@ -30,17 +30,18 @@ class Candidates:
 def settle_by_order(found: Candidates, following_s: Ints) -> None:
     """Settle rows with two candidates where every growing order of moments agrees.
 
-    ``following_s``: seconds that the rows without a stamp behind each stamped one take. Rows without a candidate are passed
-    over. A buffer that runs from new to old is taken backwards. Where no order is possible nothing is settled.
+    ``following_s``: seconds that the rows without a stamp behind each stamped one take, in whatever direction. Rows without
+    a candidate are passed over. A buffer that runs from new to old is taken backwards. Where no order is possible nothing is settled.
     """
     places = np.flatnonzero(found.count > 0)
+    between = following_s[places].tolist()[:-1]
     if len(places) > 1 and found.low[places[0]] > found.high[places[-1]]:
         places = places[::-1]
+        between.reverse()
     low, high = found.low[places].tolist(), found.high[places].tolist()
-    behind = following_s[places].tolist()
-    earliest = _earliest(low, high, [0, *behind[:-1]])
+    earliest = _earliest(low, high, [0, *between])
     # With time turned round, the same walk finds the latest.
-    latest = _earliest([-one for one in reversed(high)], [-one for one in reversed(low)], behind[::-1])
+    latest = _earliest([-one for one in reversed(high)], [-one for one in reversed(low)], [0, *reversed(between)])
     if earliest is None or latest is None:
         return
     first, last = np.array(earliest, np.int64), -np.array(latest[::-1], np.int64)

@@ -15,7 +15,7 @@ import numpy as np
 from kwartier.clock import quarter_ends
 from kwartier.cosem.even import read_even
 from kwartier.cosem.exact import read_exact
-from kwartier.cosem.layout import Layout, Roles
+from kwartier.cosem.layout import LIFO, Layout, Roles
 from kwartier.cosem.rows import Flags, Places, Rows
 from kwartier.cosem.stamping import Stamps, Window, certain_stamps, settled_stamps, troubled
 from kwartier.cosem.status import CLOCK_NOT_SPECIFIED
@@ -100,7 +100,7 @@ def readings_of(
         last=int(times[-1]),
         timezone=frame.timezone,
         sign_reversed=frame.sign_reversed,
-        period_s=layout.period_s,
+        period_s=-layout.period_s if layout.sort_method == LIFO else layout.period_s,
     )
     stamps = stamps or settled_stamps(rows, window)
     return _Placing(rows=rows, registers=registers, stamps=stamps, frame=frame, layout=layout).readings(findings)

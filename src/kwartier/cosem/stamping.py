@@ -46,6 +46,7 @@ class Window:
     sign_reversed: bool = False
     """The quirk: deviations are written as local minus UTC."""
     period_s: int = 900
+    """Seconds from a row to the one behind it that has no stamp of its own; below zero where the newest row comes first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +151,8 @@ def settled_stamps(rows: Rows, window: Window) -> Stamps:
     opposite = _opposite(fields, window.timezone)
     stamped = np.arange(rows.size, dtype=np.int64) if rows.stamped is None else rows.stamped
     exact = fields.given & fields.valid & ~opposite
-    found = _candidates(fields, window)
+    following = np.diff(stamped, append=rows.size) - 1
+    found = _candidates(fields, window, int(following.max(initial=0)) * abs(window.period_s))
     found.low[exact] = found.high[exact] = (fields.local + fields.deviation_s)[exact]
     found.count[exact] = 1
     if bool((found.count == 2).any()):
@@ -158,13 +160,15 @@ def settled_stamps(rows: Rows, window: Window) -> Stamps:
         _settle_by_bit(found, fields.status != CLOCK_NOT_SPECIFIED, fields.status & CLOCK_DAYLIGHT_SAVING != 0)
         if amr is not None:
             _settle_by_bit(found, np.ones(len(amr), np.bool_), amr & AMR_DAYLIGHT_SAVING != 0)
-        following = np.diff(stamped, append=rows.size) - 1
-        settle_by_order(found, following * window.period_s)
+        settle_by_order(found, following * abs(window.period_s))
     return _expanded(rows, stamped, fields, found, opposite, window)
 
 
-def _candidates(fields: _Fields, window: Window) -> Candidates:
-    """Which moments each stamp without a deviation may mean. Those far from the window get none and are of no interest."""
+def _candidates(fields: _Fields, window: Window, reach_s: int) -> Candidates:
+    """Which moments each stamp without a deviation may mean. Those far from the window get none and are of no interest.
+
+    ``reach_s``: how far from a stamp a row may lie that counts from it.
+    """
     size = len(fields.local)
     found = Candidates(
         low=np.zeros(size, np.int64),
@@ -176,7 +180,8 @@ def _candidates(fields: _Fields, window: Window) -> Candidates:
     wanted = fields.valid & ~fields.given
     if not bool(wanted.any()):
         return found
-    zone = stretches(window.timezone, window.first - MARGIN_S, window.last + MARGIN_S)
+    margin_s = MARGIN_S + reach_s
+    zone = stretches(window.timezone, window.first - margin_s, window.last + margin_s)
     summer = max(stretch.offset_s for stretch in zone)
     for stretch in zone:
         moment = fields.local - stretch.offset_s
@@ -231,15 +236,19 @@ def _unplaced(
     length = (np.diff(stamped, append=count) - 1) * window.period_s
     findings: list[Finding] = []
     spans: list[tuple[int, int]] = []
-    ambiguous = (found.count == 2) & (found.high + length >= window.first) & (found.low <= window.last)
+    oldest, newest = found.low + np.minimum(length, 0), found.high + np.maximum(length, 0)
+    ambiguous = (found.count == 2) & (newest >= window.first) & (oldest <= window.last)
     if bool(ambiguous.any()):
-        low, high, run = found.low[ambiguous], found.high[ambiguous], length[ambiguous]
-        for moments in (low, high):
-            spans += zip(moments.tolist(), (moments + run).tolist(), strict=True)
+        for moments in (found.low, found.high):
+            ends = moments + length
+            spans += zip(
+                np.minimum(moments, ends)[ambiguous].tolist(),
+                np.maximum(moments, ends)[ambiguous].tolist(),
+                strict=True,
+            )
         reason = f"{int(ambiguous.sum())} stamps in the hour that is repeated, and nothing says which time"
-        findings.append(
-            Finding(code="ambiguous-hour", start=int(low.min()), end=int((high + run).max()), reason=reason)
-        )
+        start, end = int(oldest[ambiguous].min()), int(newest[ambiguous].max())
+        findings.append(Finding(code="ambiguous-hour", start=start, end=end, reason=reason))
     lost = (
         ("bad-stamp", ~fields.valid, "name no moment"),
         ("deviation-sign", opposite, "carry a deviation of the opposite sign"),
