@@ -167,3 +167,16 @@ def test_without_keys_nothing_is_tried(command: Command, tmp_path: Path, monkeyp
     ran = command("read", "m1", "--from", "2026-03-04")
     assert (ran.code, ran.out) == (2, "")
     assert "[meter-without-keys]" in ran.err
+
+
+def test_a_meter_whose_counter_went_back_is_refused_until_its_keys_come_again(
+    command: Command, living: tuple[Home, list[SimulatedConnection]], tmp_path: Path
+) -> None:
+    one = living[1][0]
+    assert command("read", one.meter, "--from", "2026-03-04").code == 0
+    one.station.resume(0)
+    ran = command("read", one.meter, "--from", "2026-03-04")
+    assert (ran.code, ran.out) == (1, "")
+    assert "[replayed]" in ran.err
+    assert command("keys", "import", str(tmp_path / "home" / "keys.csv")).code == 0
+    assert command("read", one.meter, "--from", "2026-03-04").code == 0

@@ -8,7 +8,7 @@ numbers and repeats none. A key that comes back continues where it was. Near the
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, func, select, update
+from sqlalchemy import Connection, Engine, delete, func, select, update
 
 from kwartier.database import counters, insert_once, peer_counters, reading, writing
 from kwartier.dlms.protection import MAX_COUNTER, CounterRange
@@ -22,6 +22,8 @@ MAX_RECOVERY_JUMP = 1_000_000
 """How far what the unauthenticated public client reads may move a counter; a larger jump needs an operator."""
 MAX_RANGE = 1 << 20
 FIRST_COUNTER = 1
+BATCH = 500
+"""Keys in one statement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +121,12 @@ class Counters:
             connection.execute(
                 update(peer_counters).where(*where, peer_counters.c.highest < highest).values(highest=highest)
             )
+
+    def forget_peers_within(self, connection: Connection, ek_fingerprints: Sequence[str]) -> None:
+        """Forget what was accepted from peers under these keys, as a part of the caller's transaction."""
+        for first in range(0, len(ek_fingerprints), BATCH):
+            batch = ek_fingerprints[first : first + BATCH]
+            connection.execute(delete(peer_counters).where(peer_counters.c.ek_fingerprint.in_(batch)))
 
     def nearly_spent(self) -> int:
         """How many counters are above :data:`WARN_COUNTER`."""

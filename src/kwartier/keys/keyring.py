@@ -124,7 +124,9 @@ class Keyring:
         """Take in ``keys.csv``: all of it, or with ``skip_bad`` the good rows. ``at``: UTC seconds.
 
         A ``counter`` cell is the highest counter that was used with that encryption key and our system title,
-        ``own_title``, wherever it was used: we go on after it. Refused rows go to ``refused`` without their secrets.
+        ``own_title``, wherever it was used: we go on after it. The highest counters that meters used under these keys are
+        forgotten: a meter that was reset starts anew, and this import is how an operator says so. Refused rows go to
+        ``refused`` without their secrets.
         """
         rows = rowfile.read(path, COLUMNS, unique="meter", skip_bad=skip_bad)
         good = sorted((row for _, row in rows.good), key=lambda row: str(row["meter"]))
@@ -134,6 +136,7 @@ class Keyring:
         with writing(self._engine) as connection:
             for first in range(0, len(records), BATCH):
                 replaced += _store(connection, records[first : first + BATCH], actor)
+            self.counters.forget_peers_within(connection, [str(record["ek_fingerprint"]) for record in records])
             for fingerprint, used in sorted(raised.items()):
                 key = CounterKey(ek_fingerprint=fingerprint, title=own_title.hex())
                 self.counters.raise_within(connection, key, used + 1)
