@@ -1,9 +1,9 @@
 """What carries an APDU: HDLC frames, the wrapper and wired M-Bus, one piece after the other.
 
-Each function walks a stretch that begins with its kind of frame and gives, frame by frame, the layer to show and the APDU
-that this frame completes, if it does. The frames themselves are read by :mod:`kwartier.dlms`; here is only where the next
-one begins and who sent it. A capture is looked at once and nothing is asked for again, so the first thing that is wrong ends
-it: the layer is shown with the check that failed, and the error is raised behind it.
+Each function walks a stretch that begins with its kind of frame and gives, frame by frame, the layer to show and the
+APDU that this frame completes, if it does. The frames themselves are read by :mod:`kwartier.dlms`; here is only where
+the next one begins and who sent it. A capture is looked at once and nothing is asked for again, so the first thing that
+is wrong ends it: the layer is shown with the check that failed, and the error is raised behind it.
 """
 
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ _NAMES = {int(kind): kind.name for kind in Kind}
 
 @dataclass(slots=True, kw_only=True)
 class Piece:
-    """One frame: ``start`` and ``stop`` in the stretch, and the APDU that it completes. ``checked``: a check sequence held."""
+    """One frame: ``start`` and ``stop`` in the stretch, and the APDU that it completes; ``checked``: its sums held."""
 
     kind: str
     start: int

@@ -1,18 +1,19 @@
 """What decoding finds: layers from the outside in, and the messages inside them.
 
-The names of the fields are those of ``kwartier decode --json``. Hexadecimal is upper case everywhere. Bytes are bare digits
-(``"info": "E6E700"``); inside values, where they stand among numbers and texts, octet-strings begin with ``0x``, and so do
-codes of errors (``"0x04"``).
+The names of the fields are those of ``kwartier decode --json``. Hexadecimal is upper case everywhere. Bytes are bare
+digits (``"info": "E6E700"``); inside values, where they stand among numbers and texts, octet-strings begin with ``0x``,
+and so do codes of errors (``"0x04"``).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kwartier.decode.stretch import Stretch
-from kwartier.dlms.axdr import Plain
 from kwartier.errors import KwartierError
 
-Fields = dict[str, Plain | dict[str, Plain]]
+Shown = None | bool | int | float | str | Sequence["Shown"] | Mapping[str, "Shown"]
+"""What JSON can hold."""
+Fields = dict[str, Shown]
 """Names and values of a layer or a message, in the order in which they print."""
 
 
@@ -25,8 +26,8 @@ def hexed(data: bytes) -> str:
 class Keys:
     """What a capture may be deciphered with; None where it is not known. Its repr shows no key.
 
-    ``system_title`` is the sender's, for messages that do not name it. ``unverified`` allows to look at what no tag vouches
-    for: with no authentication key, or where a message has no tag.
+    ``system_title`` is the sender's, for messages that do not name it. ``unverified`` allows to look at what no tag
+    vouches for: with no authentication key, or where a message has no tag.
     """
 
     ek: bytes | None = field(default=None, repr=False)
@@ -43,7 +44,8 @@ NO_KEYS = Keys()
 class Layer:
     """One layer: ``offset`` and ``length`` in the capture, ``depth`` how many layers it lies in.
 
-    Of a layer that was put together from pieces, ``offset`` is where its first byte stood and ``length`` counts its own.
+    Of a layer that was put together from pieces, ``offset`` is where its first byte stood and ``length`` counts its
+    own.
     """
 
     kind: str
@@ -66,7 +68,7 @@ class Message:
 
     layer: int
     fields: Fields
-    body: Plain | dict[str, Plain] = None
+    body: Shown = None
     data: Stretch | None = field(default=None, repr=False)
     unverified: bool = False
 

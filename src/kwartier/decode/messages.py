@@ -1,15 +1,15 @@
 """Messages as fields with names, for people and for JSON.
 
-One function a message, in one table. Each gives the fields and, where the message carries a value, where its A-XDR bytes
-stand. Names of classes, attributes and methods come along for people; numbers stay beside them, because a program asks by
-number. What is secret in itself - a dedicated key - is only said to be there.
+One function a message, in one table. Each gives the fields and, where the message carries a value, where its A-XDR
+bytes stand. Names of classes, attributes and methods come along for people; numbers stay beside them, because a program
+asks by number. What is secret in itself - a dedicated key - is only said to be there.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 from kwartier.cosem.classes import attribute_name, class_name, method_name
-from kwartier.decode.layers import Fields, hexed
+from kwartier.decode.layers import Fields, Shown, hexed
 from kwartier.dlms import axdr, registry, services
 from kwartier.dlms.association import NO_SOURCE, SERVICE_PROVIDER, Aare, Aarq, Rlre, Rlrq
 from kwartier.dlms.codes import APPLICATION_CONTEXT, MECHANISM, name
@@ -57,7 +57,7 @@ def time_fields(stamp: bytes) -> Fields:
 
 def _code(label: str, text: str, code: int) -> Fields:
     """A result or error by name and in hex."""
-    return {label: text, f"{label}_hex": f"0x{code & 0xFF:02X}"}
+    return {label: text, f"{label}_hex": f"0x{code & 0xFFFF_FFFF:02X}"}
 
 
 def _result(table: dict[int, str], code: int | None) -> Fields:
@@ -173,10 +173,7 @@ def _get_next(message: services.GetRequestNext) -> Parts:
 
 
 def _get_list(message: services.GetRequestWithList) -> Parts:
-    items: list[axdr.Plain] = []
-    for item in message.items:
-        fields = _attribute(item.class_id, item.obis, item.attribute, item.access)
-        items.append([fields["class_id"], fields["obis"], fields["attribute"]])  # type: ignore[list-item]
+    items: list[Shown] = [_attribute(item.class_id, item.obis, item.attribute, item.access) for item in message.items]
     return Parts({**_invoke(message.invoke_id_and_priority), "items": items})
 
 

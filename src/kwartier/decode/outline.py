@@ -1,8 +1,8 @@
 """A COSEM value with its seams showing: every tag with its offset, in the order of the wire.
 
-:func:`kwartier.dlms.axdr.read` gives a value or an error. Somebody who looks at a capture wants to see where each part of it
-stands, and, where a message was cut short, what had come until then. So this walks the same bytes tag by tag and leaves each
-simple value to that module.
+:func:`kwartier.dlms.axdr.read` gives a value or an error. Somebody who looks at a capture wants to see where each part
+of it stands, and, where a message was cut short, what had come until then. So this walks the same bytes tag by tag and
+leaves each simple value to that module.
 """
 
 from collections.abc import Iterator

@@ -1,9 +1,9 @@
 """P1 telegrams: the text that a meter sends its household every second or ten (DSMR 2.2 to 5.0, IEC 62056-21 mode D).
 
-A telegram begins with ``/`` and ends with ``!`` and, since DSMR 4.0, a CRC over everything between them, both included. It is
-a CRC of *bytes*, with lines ended by CR LF; a file that went through an editor has lost the CR, so where there is not one in
-the whole telegram they are put back for the sum, and the caller is told. Lines that are no object are kept as they are: old
-meters send broken ones, and put a gas reading on a line of its own.
+A telegram begins with ``/`` and ends with ``!`` and, since DSMR 4.0, a CRC over everything between them, both included.
+It is a CRC of *bytes*, with lines ended by CR LF; a file that went through an editor has lost the CR, so where there is
+not one in the whole telegram they are put back for the sum, and the caller is told. Lines that are no object are kept
+as they are: old meters send broken ones, and put a gas reading on a line of its own.
 """
 
 import re
@@ -143,7 +143,7 @@ def parse_telegram(data: bytes, at: int = 0) -> Telegram:
 
 
 def moment(text: str) -> datetime | None:
-    """The moment that a value such as ``181106140429W`` names: local time, in winter or summer; None where it is no stamp."""
+    """The moment that a value such as ``181106140429W`` names, local in winter or summer; None: it is no stamp."""
     found = _STAMP.fullmatch(text)
     if found is None:
         return None

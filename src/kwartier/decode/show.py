@@ -1,7 +1,7 @@
 """What was decoded as a tree for people: offsets to the left, layers within layers, values with what they mean.
 
-A meter may put anything into a text, so nothing of it reaches a terminal before control characters are escaped. Meanings -
-a date, an OBIS code, a text in an octet-string - are added beside the bytes and never instead of them.
+A meter may put anything into a text, so nothing of it reaches a terminal before control characters are escaped.
+Meanings - a date, an OBIS code, a text in an octet-string - are added beside the bytes and never instead of them.
 """
 
 import json
@@ -100,6 +100,8 @@ def _field(name: str, value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(_field("", one) for one in value) or "none"
+    if isinstance(value, dict):
+        return " ".join(_field(label, one) for label, one in value.items() if one is not None)
     return safe(str(value))
 
 

@@ -1,8 +1,8 @@
 """Bytes that still know where in the capture they stood.
 
-A message is cut into frames, blocks and segments and put together again, and what somebody looks for with an editor is an
-offset in the file. So every piece that is taken off or joined keeps the offsets of its parts. Deciphering keeps them too:
-counter mode changes no positions.
+A message is cut into frames, blocks and segments and put together again, and what somebody looks for with an editor is
+an offset in the file. So every piece that is taken off or joined keeps the offsets of its parts. Deciphering keeps them
+too: counter mode changes no positions.
 """
 
 from bisect import bisect_right

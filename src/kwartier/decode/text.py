@@ -1,8 +1,8 @@
 """What people paste and keep in files, as the bytes of a capture.
 
-Bytes are recognised by what they are: a P1 telegram begins with ``/``; text of nothing but hex digits, blanks, the usual
-separators and comments is hexadecimal; anything that is no text is a capture as it stands. Text that is neither is an error
-with the place of the first character that is no hex digit.
+Bytes are recognised by what they are: a P1 telegram begins with ``/``; text of nothing but hex digits, blanks, the
+usual separators and comments is hexadecimal; anything that is no text is a capture as it stands. Text that is neither
+is an error with the place of the first character that is no hex digit.
 """
 
 import re
@@ -21,7 +21,7 @@ _MARK = b"\xef\xbb\xbf"
 
 
 def hex_of(text: str) -> bytes | None:
-    """The bytes that ``text`` spells in hex, with blanks, separators, ``0x`` and comments left out; None where it spells none."""
+    """The bytes that ``text`` spells in hex, blanks, separators, ``0x`` and comments left out; None: it spells none."""
     digits = _FILLER.sub("", _COMMENT.sub("", text))
     try:
         return bytes.fromhex(digits) if digits.isascii() and digits else None

@@ -1,11 +1,12 @@
 """From the outside in: what is this, and what is inside it.
 
-Frames, blocks, protection and messages may contain each other in several orders, so there is one walk that looks at how a
-stretch of bytes begins and goes on with what it finds inside, and the order of :meth:`Walk.capture` and :meth:`Walk.apdu` is
-the order in which meanings are tried. Nothing is guessed when a check fails: the walk ends with the error.
+Frames, blocks, protection and messages may contain each other in several orders, so there is one walk that looks at how
+a stretch of bytes begins and goes on with what it finds inside, and the order of :meth:`Walk.capture` and
+:meth:`Walk.apdu` is the order in which meanings are tried. Nothing is guessed when a check fails: the walk ends with
+the error.
 
-What one message tells is remembered for the next: the system titles in AARQ and AARE, by who sent them, and a dedicated key
-in an initiate-request that could be deciphered.
+What one message tells is remembered for the next: the system titles in AARQ and AARE, by who sent them, and a dedicated
+key in an initiate-request that could be deciphered.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from kwartier.decode import frames, messages, outline, p1
-from kwartier.decode.layers import Decoded, Fields, Keys, Layer, Message, hexed
+from kwartier.decode.layers import Decoded, Fields, Keys, Layer, Message, Shown, hexed
 from kwartier.decode.stretch import Stretch, joined
 from kwartier.dlms import axdr, gbt, hdlc_segments, protection, registry, services
 from kwartier.dlms.association import Aare, Aarq, Rlre, Rlrq
@@ -30,8 +31,8 @@ LLC_BYTES = 3
 class Place:
     """Where in the walk: how deep, who speaks to whom, and what vouches for the bytes.
 
-    ``intact``: a check sequence or a tag says that these bytes are those that were sent. ``unverified``: they were deciphered
-    with nothing vouching for them.
+    ``intact``: a check sequence or a tag says that these bytes are those that were sent. ``unverified``: they were
+    deciphered with nothing vouching for them.
     """
 
     depth: int = 0
@@ -228,8 +229,8 @@ class Walk:
             }
             layer = self._layer("p1", stretch.cut(at, at + telegram.length), place, fields)
             telegram.check()
-            objects: list[axdr.Plain] = [[code, list(values)] for code, values in telegram.objects]
-            others: list[axdr.Plain] = list(telegram.other_lines)
+            objects: list[Shown] = [[code, list(values)] for code, values in telegram.objects]
+            others: list[Shown] = list(telegram.other_lines)
             said: Fields = {"service": "p1-telegram", "objects": objects, "other_lines": others}
             self._found.messages.append(
                 Message(layer=layer, fields=said, body={"objects": objects}, unverified=place.unverified)
@@ -284,11 +285,10 @@ class Walk:
         self._partial(said, cursor.rest())
 
     def _partial(self, said: Message, data: bytes) -> None:
+        service = said.fields["service"]
         said.fields["incomplete"] = True
         said.body = outline.whole_part(data)
-        self._found.remarks.append(
-            f"the {said.fields['service']} was sent incomplete: its frame is whole, its value announces more than is there"
-        )
+        self._found.remarks.append(f"the {service} was sent incomplete: its value announces more than its frame holds")
 
     def _value(self, stretch: Stretch, place: Place, not_a_message: WireError) -> None:
         """A bare COSEM value; where it is none either, whichever error says more."""
@@ -355,7 +355,7 @@ class Walk:
 
 
 _MESSAGE_TAGS = frozenset(row.head[0] for row in registry.ROWS) - {axdr.Tag.ARRAY}
-"""Tags that are more likely those of a message than of a bare value: an array is met more often than an initiate-request."""
+"""Tags more likely of a message than of a bare value: an array is met more often than an initiate-request."""
 
 
 def _block_end(data: bytes, at: int) -> int:
