@@ -5,7 +5,7 @@ import pytest
 from kwartier.cosem.classes import CLASSES, SUPPLY_AFFECTING, attribute_name, class_name, method_name
 
 WANTED = (1, 3, 4, 5, 7, 8, 9, 11, 15, 17, 18, 20, 21, 22, 23, 27, 40, 41, 43, 44, 45, 47, 64, 72, 74)
-# Blue Book, part 2, the table of each class: how many attributes and methods it has in the version that is written down.
+# Blue Book, part 2, the table of each class: its attributes and methods in the version that is written down.
 FACTS = {
     1: ("Data", 2, 0),
     3: ("Register", 3, 1),

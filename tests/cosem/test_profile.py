@@ -57,7 +57,8 @@ def test_a_whole_day_comes_back_however_its_clock_is_written(day: date, quarters
     rows = rows_of(times_of(day))
     readings = readings_of(writing.buffer(rows), LAYOUT, frame_of(day, day + timedelta(days=1)))
     assert len(readings.times) == quarters + 1
-    assert whole(readings) and not readings.findings
+    assert whole(readings)
+    assert not readings.findings
     assert readings.registers[IMPORT].tolist() == [row.import_wh for row in rows]
     assert readings.registers[EXPORT].tolist() == [row.export_wh for row in rows]
     assert readings.registers[IMPORT].dtype == np.int64
@@ -86,7 +87,8 @@ def test_the_position_of_a_row_says_nothing(
     frame = frame_of(day, day + timedelta(days=days), now=float(every[-1]) + 3600)
     readings = readings_of(writing.buffer(rows), LAYOUT, frame)
     truth = {row.at: row.import_wh for row in rows}
-    assert whole(readings) and not readings.findings
+    assert whole(readings)
+    assert not readings.findings
     assert readings.registers[IMPORT].tolist() == [truth[at] for at in readings.times.tolist()]
 
 
@@ -183,7 +185,8 @@ def test_stamps_in_the_hour_that_is_skipped_are_a_finding() -> None:
 def test_one_stamp_days_before_the_window_is_enough(writing: Writing) -> None:
     rows = rows_of(times_of(AUTUMN - timedelta(days=9), 10))
     readings = readings_of(writing.buffer(rows), LAYOUT, frame_of(AUTUMN, AUTUMN + timedelta(days=1)))
-    assert whole(readings) and not readings.findings
+    assert whole(readings)
+    assert not readings.findings
     assert readings.registers[IMPORT].tolist() == [row.import_wh for row in rows[-101:]]
 
 
@@ -194,7 +197,8 @@ def test_null_stamps_count_backwards_where_the_newest_row_comes_first(writing: W
     # A stamp at the start and one in the middle, of the hour after the repeated one.
     rows[80] = replace(rows[80], stamp=writing.stamp(rows[80].at))
     readings = readings_of(writing.buffer(rows), layout, frame_of(AUTUMN, AUTUMN + timedelta(days=1)))
-    assert whole(readings) and not readings.findings
+    assert whole(readings)
+    assert not readings.findings
     assert readings.registers[IMPORT].tolist() == [row.import_wh for row in rows[::-1]]
 
 
@@ -207,7 +211,8 @@ def test_the_opposite_sign_is_read_with_its_quirk_and_refused_a_meaning_without(
     buffer = Writing(reversed_sign=True).buffer(rows)
     end = day + timedelta(days=1)
     right = readings_of(buffer, LAYOUT, frame_of(day, end, sign_reversed=True))
-    assert whole(right) and not right.findings
+    assert whole(right)
+    assert not right.findings
     assert right.registers[IMPORT].tolist() == [row.import_wh for row in rows]
     wrong = readings_of(buffer, LAYOUT, frame_of(day, end))
     assert codes(wrong) == ["deviation-sign"]
@@ -223,7 +228,8 @@ def test_a_clock_that_never_knows_summer_time_is_read_by_its_deviation() -> None
     rows = rows_of(times_of(date(2026, 7, 1)))
     winter = [replace(row, stamp=DateTime.of_utc(row.at, 3600, daylight_saving=False)) for row in rows]
     readings = readings_of(Writing().buffer(winter), LAYOUT, frame_of(date(2026, 7, 1), date(2026, 7, 2)))
-    assert whole(readings) and not readings.findings
+    assert whole(readings)
+    assert not readings.findings
 
 
 @pytest.mark.parametrize(
@@ -252,7 +258,8 @@ def test_a_stamp_that_names_no_moment_loses_its_row_only(change: dict[str, int])
 def test_seconds_that_are_not_specified_are_none() -> None:
     rows = [replace(row, stamp=replace(Writing().stamp(row.at), second=0xFF)) for row in rows_of(times_of(DAY))]
     readings = readings_of(Writing().buffer(rows), LAYOUT, frame_of(DAY, DAY + timedelta(days=1)))
-    assert whole(readings) and not readings.findings
+    assert whole(readings)
+    assert not readings.findings
 
 
 # Gaps, duplicates, rows beside the grid, rows from another time.
@@ -265,7 +272,8 @@ def test_a_gap_is_missing_and_nothing_is_filled_in() -> None:
     gone = range(10, 20)
     assert readings.missing[IMPORT].tolist() == [Missing.NOT_IN_BUFFER if n in gone else 0 for n in range(97)]
     assert [readings.registers[IMPORT][n] for n in (9, 10, 19, 20)] == [1063, 0, 0, 1140]
-    assert readings.status[12] == 0 and readings.clock_status[12] == 0xFF
+    assert readings.status[12] == 0
+    assert readings.clock_status[12] == 0xFF
 
 
 def test_an_empty_buffer_is_a_day_of_missing_quarters() -> None:

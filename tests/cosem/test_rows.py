@@ -176,7 +176,8 @@ def test_the_usual_buffer_takes_the_fast_path_tagged_and_compact() -> None:
         even = read_even(buffer, (PLAIN,))
         assert even is not None
         assert even.registers[IMPORT].tolist() == list(range(1000, 1096))
-        assert even.stamped is None and not even.absent
+        assert even.stamped is None
+        assert not even.absent
 
 
 @pytest.mark.parametrize("count", [0, 1, 127, 128, 129, 256, MAX_ROWS])

@@ -212,10 +212,7 @@ def _read(name: str, folder: Path | None, wanted_by: str | None) -> Table:
         raise InputError("unknown-companion", f"{place}'{name[:80]}' is none of {', '.join(known)}")
     shipped = files("kwartier.cosem").joinpath("companions").joinpath(name + SUFFIX)
     try:
-        if shipped.is_file():
-            data = shipped.read_bytes()
-        else:
-            data = (folder or Path()).joinpath(name + SUFFIX).read_bytes()
+        data = shipped.read_bytes() if shipped.is_file() else (folder or Path()).joinpath(name + SUFFIX).read_bytes()
     except OSError as error:
         raise InputError("bad-companion", f"{name}{SUFFIX}: {error.strerror}") from error
     if len(data) > MAX_FILE_BYTES:

@@ -7,6 +7,7 @@ the household when somebody asks, as far back as a real one would hold it.
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,8 @@ OTHER_REASON = 250
 REPLY_TO_HLS = 1
 SORT_FIFO = 1
 """The buffer is in order of time, the oldest first (Blue Book 4.3.6, sort_method)."""
+INTERNAL_CRYSTAL = 1
+"""What the clock runs by (Blue Book 4.5.1, clock_base)."""
 PROFILE_GENERIC = 7
 AMR_SUMMER = 0x08
 STRAY_TAIL = b"\x00\x00"
@@ -97,6 +100,8 @@ class SimulatedMeter:
             return axdr.encode(axdr.u32(self.invocation_counter()))
         if known.name == "logical_device_name" and attribute == 2:
             return axdr.encode(axdr.octets(self._name.encode("ascii")))
+        if known is companion.quarter.status and attribute == 2:
+            return axdr.encode(axdr.u8(self._row_status(int(self._now()))))
         if known.name == "firmware" and attribute == 2:
             return axdr.encode(axdr.octets(b"kwartier-simulated"))
         channel = known.name if known.name in self._layout.roles else None
@@ -112,10 +117,34 @@ class SimulatedMeter:
         return OBJECT_UNDEFINED
 
     def _clock(self, attribute: int) -> bytes | int:
-        if attribute != 2:
-            return OBJECT_UNDEFINED
-        value = axdr.encode(axdr.octets(self._stamp(int(self._now()) + self._clock_error_s)))
-        return value + STRAY_TAIL if Quirk.TRAILING_BYTES_ON_CLOCK in self._companion.quirks else value
+        now = int(self._now()) + self._clock_error_s
+        if attribute == 2:
+            value = axdr.encode(axdr.octets(self._stamp(now)))
+            return value + STRAY_TAIL if Quirk.TRAILING_BYTES_ON_CLOCK in self._companion.quirks else value
+        year = datetime.fromtimestamp(now, UTC).year
+        offsets = clock.offsets(self._timezone, year)
+        normal_s, summer_s = min(offsets), max(offsets)
+        values = {
+            3: axdr.Data(axdr.Tag.LONG, -normal_s // 60),
+            4: axdr.u8(self._stamp(now)[-1]),
+            5: axdr.octets(self._change(year, summer_s)),
+            6: axdr.octets(self._change(year, normal_s)),
+            7: axdr.i8((summer_s - normal_s) // 60),
+            8: axdr.Data(axdr.Tag.BOOLEAN, summer_s != normal_s),
+            9: axdr.enum(INTERNAL_CRYSTAL),
+        }
+        data = values.get(attribute)
+        return OBJECT_UNDEFINED if data is None else axdr.encode(data)
+
+    def _change(self, year: int, to_offset_s: int) -> bytes:
+        """When the clocks of this zone change to an offset, as they show it just before; not specified where they never do."""
+        first, last = (int(datetime(one, 1, 1, tzinfo=UTC).timestamp()) for one in (year, year + 1))
+        found = clock.stretches(self._timezone, first, last)
+        for before, after in pairwise(found):
+            if after.offset_s == to_offset_s:
+                summer = before.offset_s > to_offset_s
+                return DateTime.of_utc(after.start, before.offset_s, daylight_saving=summer, deviation=False).encode()
+        return DateTime().encode()
 
     def _stamp(self, utc: int) -> bytes:
         offset_s = clock.stretches(self._timezone, utc, utc)[0].offset_s
@@ -176,6 +205,9 @@ class SimulatedMeter:
         self, asked: Range | Entries, times: npt.NDArray[np.int64], columns: tuple[int, ...]
     ) -> tuple[npt.NDArray[np.int64], tuple[int, ...]] | None:
         if isinstance(asked, Entries):
+            chooses = asked.first_column > 1 or 0 < asked.last_column < len(columns)
+            if chooses and Quirk.REFUSES_COLUMNS in self._companion.quirks:
+                return None
             last = asked.last or len(times)
             last_column = asked.last_column or len(columns)
             return times[max(0, asked.first - 1) : last], columns[max(0, asked.first_column - 1) : last_column]
