@@ -1,7 +1,7 @@
 """Captures put together with the package's own encoders, under keys that are only for tests.
 
-``captures()`` is what ``tests/vectors/captures.toml`` was written from: a test holds the two against each other, so that
-a codec that changes on both sides at once does not go unnoticed.
+``captures()`` is what ``tests/vectors/captures.toml`` was written from: a test holds the two against each other, so
+that a codec that changes on both sides at once does not go unnoticed.
 """
 
 from kwartier.decode.p1 import crc16

@@ -14,7 +14,7 @@ TAG_AND_HEAD = 4
 """Tag, choice, invoke id and the choice of data, before the value of a get-response-normal."""
 
 
-def shown(value: Any) -> Any:
+def shown(value: object) -> object:
     """Their values written as ours."""
     if isinstance(value, bytes | bytearray):
         return "0x" + bytes(value).hex().upper()

@@ -27,7 +27,7 @@ def message_of(data: bytes) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", MESSAGES, ids=lambda kind: kind.__name__)
 def test_every_message_decodes_to_what_it_was_built_from(kind: type[registry.Apdu]) -> None:
     @given(MESSAGES[kind])
-    def holds(built: Any) -> None:
+    def holds(built: registry.Apdu) -> None:
         if getattr(built, "user_information", None):
             # Random bytes are no user information; that they are refused is the hostile tests' matter.
             return
@@ -39,11 +39,13 @@ def test_every_message_decodes_to_what_it_was_built_from(kind: type[registry.Apd
         for name in SAME_NAME:
             if hasattr(built, name):
                 assert message[name] == getattr(built, name)
-        if hasattr(built, "obis"):
-            assert message["obis"] == dotted(built.obis)
+        obis = getattr(built, "obis", None)
+        if obis is not None:
+            assert message["obis"] == dotted(obis)
         for name in ("value", "data", "body"):
-            if isinstance(getattr(built, name, None), bytes):
-                assert found.as_json()["body"] == axdr.plain(axdr.decode(getattr(built, name)))
+            value = getattr(built, name, None)
+            if isinstance(value, bytes):
+                assert found.as_json()["body"] == axdr.plain(axdr.decode(value))
 
     holds()
 
@@ -171,7 +173,7 @@ def test_a_profile_in_one_answer_is_a_list_of_rows() -> None:
 @given(
     st.sampled_from(sorted(MESSAGES, key=lambda kind: kind.__name__)).flatmap(MESSAGES.__getitem__), st.integers(0, 300)
 )
-def test_a_message_cut_short_is_an_error_or_a_shorter_message(built: Any, size: int) -> None:
+def test_a_message_cut_short_is_an_error_or_a_shorter_message(built: registry.Apdu, size: int) -> None:
     apdu = built.encode()[:size]
     if apdu:
         found = decode(apdu)

@@ -1,4 +1,4 @@
-"""``kwartier decode``: what is in these bytes?
+"""``kwartier decode``: what is in these bytes.
 
 An argument that is hexadecimal, blanks and separators left aside, is the capture itself; anything else is the name of a
 file. So the rare file whose name is nothing but hex digits is given as ``./BADC0DE``. Keys come from options or,

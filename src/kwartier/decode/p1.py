@@ -37,9 +37,10 @@ Object = tuple[str, tuple[str, ...]]
 def _table() -> tuple[int, ...]:
     rows = []
     for octet in range(256):
+        register = octet
         for _ in range(8):
-            octet = octet >> 1 ^ (POLYNOMIAL if octet & 1 else 0)
-        rows.append(octet)
+            register = register >> 1 ^ (POLYNOMIAL if register & 1 else 0)
+        rows.append(register)
     return tuple(rows)
 
 
