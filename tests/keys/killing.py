@@ -1,8 +1,8 @@
 """Processes that are killed in the middle of what they do, and a check of what they had sent by then.
 
 Workers run a given function for ever. :func:`kill_many` lets several of them work at once, kills one after another with
-SIGKILL at instants drawn from a seed, and starts another in the place of each. What a worker sends is out of its hands at
-once: a record appended to a file by one ``write``, or bytes that another process received.
+SIGKILL at instants drawn from a seed, and starts another in the place of each. What a worker sends is out of its hands
+at once: a record appended to a file by one ``write``, or bytes that another process received.
 """
 
 import multiprocessing
@@ -28,7 +28,10 @@ KEYS = tuple(
 """Two encryption keys under two system titles."""
 RECORD = struct.Struct(">BQ")
 MAX_TAKEN = 8
-JOIN_S = 30.0
+JOIN_S = 60.0
+JITTER_S = 0.01
+MAX_LOOKS = 20_000
+"""How often it is looked whether enough was sent; some minutes."""
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["tests.keys.killing", "kwartier.service.home", "kwartier.service.reading"])
@@ -130,18 +133,33 @@ def repeated(uses: list[_Use]) -> list[_Use]:
 
 
 def kill_many(
-    worker: Callable[..., None], arguments: tuple[object, ...], *, kills: int, workers: int, longest_s: float, seed: int
+    worker: Callable[..., None],
+    arguments: tuple[object, ...],
+    *,
+    progress: Callable[[], int],
+    most: int,
+    kills: int,
+    workers: int,
+    seed: int,
 ) -> Generator[int, None, None]:
-    """Run ``workers`` processes and kill one ``kills`` times, each at most ``longest_s`` after the last; after each, its number.
+    """Run ``workers`` processes, kill one ``kills`` times, and start another in its place; after each, its number.
 
-    A worker that ends by itself is an error of its own.
+    The next one is killed when ``progress`` - how much was sent so far - has grown by a number of 0 to ``most``, and up
+    to :data:`JITTER_S` later: so that kills hit all of the work, on a fast machine and on a busy one. A worker that ends
+    by itself is an error of its own.
     """
     random = Random(seed)
     running = [_start(worker, place, arguments) for place in range(workers)]
     try:
         for number in range(kills):
-            gone = wait([process.sentinel for process in running], random.uniform(0, longest_s))
-            assert not gone, f"a worker ended by itself before kill {number}, seed {seed}"
+            goal = progress() + random.randint(0, most)
+            for _ in range(MAX_LOOKS):
+                gone = wait([process.sentinel for process in running], random.uniform(0, JITTER_S))
+                assert not gone, f"a worker ended by itself before kill {number}, seed {seed}"
+                if progress() >= goal:
+                    break
+            else:
+                raise AssertionError(f"nothing was sent any more before kill {number}, seed {seed}")
             place = random.randrange(workers)
             _kill(running[place])
             running[place] = _start(worker, place, arguments)

@@ -6,12 +6,12 @@ import pytest
 
 from kwartier.database import open_engine, upgrade
 from kwartier.keys.counters import Counters
-from tests.keys.killing import KEYS, kill_many, repeated, sent, take_and_send
+from tests.keys.killing import KEYS, RECORD, kill_many, repeated, sent, take_and_send
 from tests.postgres import DATABASES, database
 
 SEED = 20_260_304
-LONGEST_S = 0.06
-"""Long enough for a few dozen reservations, short enough that the next kill hits something else."""
+MOST = 60
+"""Counters that are sent between two kills."""
 CONTROL_KILLS = 60
 
 
@@ -20,7 +20,15 @@ def kill(url: str, log: Path, *, kills: int, workers: int, source: str = "honest
     engine = open_engine(url)
     upgrade(engine)
     log.touch()
-    rounds = kill_many(take_and_send, (url, log, source), kills=kills, workers=workers, longest_s=LONGEST_S, seed=SEED)
+    rounds = kill_many(
+        take_and_send,
+        (url, log, source),
+        progress=lambda: log.stat().st_size // RECORD.size,
+        most=MOST,
+        kills=kills,
+        workers=workers,
+        seed=SEED,
+    )
     for _ in rounds:
         if repeated(sent(log)):
             break

@@ -1,8 +1,9 @@
 """The real visit, killed: every ciphered message that a meter receives, over all visits, has a counter of its own.
 
-Processes read simulated meters through the whole program - home, database, reservation, visit - and are killed in the middle
-of it. The meters are in the test's own process and keep every byte that arrives, so what is checked is what was on the line:
-the InitiateRequest in the AARQ, the proof of the keys and the message that carries it, each request, and the release.
+Processes read simulated meters through the whole program - home, database, reservation, visit - and are killed in the
+middle of it. The meters are in the test's own process and keep every message that arrives, so what is checked is what was
+on the line: the InitiateRequest in the AARQ, the proof of the keys and the message that carries it, each request, and the
+release.
 
 All meters share one encryption key, so all visits draw from one counter.
 """
@@ -38,7 +39,8 @@ from tests.living import NOW
 SEED = 20_260_305
 SHARED = SessionKeys(ek=bytes(range(16)), ak=bytes(range(0xA0, 0xB0)))
 WORKERS = 3
-LONGEST_S = 0.12
+MOST = 16
+"""Messages that meters hear between two kills: a visit has seven."""
 CONTROL_KILLS = 40
 WAIT_S = 10.0
 DAY = date(2026, 3, 4)
@@ -179,8 +181,15 @@ def kill(folder: Path, *, kills: int, workers: int, honest: bool = True) -> list
             title = opened.settings.own_title
             opened.registry.import_file(folder / "fleet.csv", at=0)
             opened.keyring.import_file(folder / "keys.csv", at=0, actor="os:test", own_title=title)
-        arguments = (home, tuple(one.meter for one in connections), honest)
-        rounds = kill_many(visit_for_ever, arguments, kills=kills, workers=workers, longest_s=LONGEST_S, seed=SEED)
+        rounds = kill_many(
+            visit_for_ever,
+            (home, tuple(one.meter for one in connections), honest),
+            progress=lambda: sum(len(station.heard) for station in stations),
+            most=MOST,
+            kills=kills,
+            workers=workers,
+            seed=SEED,
+        )
         for _ in rounds:
             if not honest and repeated(numbers(heard_by(stations, title))):
                 break

@@ -1,0 +1,34 @@
+"""What the tests of this room start from: an empty database of each kind, and a vault."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from kwartier.database import open_engine, upgrade
+from kwartier.keys.vault import Vault
+from tests.postgres import DATABASES, database
+
+MASTER_KEY = bytes(range(32))
+
+
+@pytest.fixture(params=DATABASES)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database, of each kind in turn."""
+    return database(str(request.param), tmp_path)
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    """The same with the tables that belong there."""
+    engine = open_engine(url)
+    upgrade(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def vault() -> Vault:
+    """A vault that is the same in every test."""
+    return Vault(MASTER_KEY)
