@@ -70,5 +70,6 @@ def test_the_ciphered_aarq_of_the_green_book_shows_its_initiate_request() -> Non
     assert message["user_information_plain"] == "01011000112233445566778899AABBCCDDEEFF0000065F1F0400007E1F04B0"
     assert (message["conformance"], message["max_pdu"]) == ("007E1F", 0x04B0)
     assert [layer.kind for layer in found.layers] == ["apdu", "ciphered", "apdu"]
+    assert found.layers[0].fields["user_information_plain"] == message["user_information_plain"]
     sealed = found.layers[1].fields
     assert (sealed["security_control"], sealed["invocation_counter"], sealed["verified"]) == (0x30, 0x0123_4567, True)

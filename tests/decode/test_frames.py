@@ -115,7 +115,7 @@ def test_which_check_sequence_is_wrong_is_told() -> None:
     bad = decode(line(frame) + changed(good, 30))
     assert code_of(bad) == "bad-fcs"
     assert bad.error is not None
-    assert f"offset {len(good)}" in bad.error.detail
+    assert bad.error.detail == f"the FCS of the HDLC frame at offset {len(good)} is wrong"
     assert bad.layers[-1].fields == {"error": "bad-fcs"}
 
 

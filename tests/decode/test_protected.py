@@ -223,3 +223,38 @@ def test_blocks_of_a_get_are_put_together_when_the_capture_holds_them_all() -> N
     assert one["body"] is None
     gap = decode(wrapper.encode(1, 16, sent[0]) + wrapper.encode(1, 16, sent[2]))
     assert gap.as_json()["body"] is None
+
+
+@pytest.mark.parametrize("apdu", [get_response(3), push()])
+def test_a_tail_behind_a_value_is_shown_apart_where_the_message_is_known_to_be_whole(apdu: bytes) -> None:
+    found = decode(protect(apdu + b"\x00\x07"), BOTH)
+    table = found.as_json()
+    assert found.error is None
+    assert table["body"] == body_of(apdu, Keys())
+    assert isinstance(table["message"], dict)
+    assert table["message"]["tail"] == "0007"
+    assert "2 bytes" in found.remarks[0]
+    assert code_of(decode(apdu + b"\x00\x07")) == "trailing-bytes"
+    assert code_of(decode(protect(apdu + b"\x00\x07"), Keys(ek=EK, unverified=True))) == "trailing-bytes"
+
+
+def test_a_value_cut_short_is_shown_as_far_as_it_goes_where_the_message_is_known_to_be_whole() -> None:
+    found = decode(protect(get_response(3)[:-2]), BOTH)
+    table = found.as_json()
+    assert isinstance(table["message"], dict)
+    assert table["message"]["incomplete"] is True
+    assert table["body"] == [*body_rows(2), body_rows(3)[2][:3]]
+    assert code_of(decode(get_response(3)[:-2])) == "truncated"
+
+
+def body_rows(count: int) -> list[list[object]]:
+    rows = body_of(get_response(count), Keys())
+    assert isinstance(rows, list)
+    return rows
+
+
+def test_a_message_that_names_no_sender_shows_the_title_it_was_opened_with() -> None:
+    sealed = protect(get_response(1), general=False)
+    assert decode(sealed).layers[0].fields["system_title"] is None
+    found = decode(sealed, Keys(ek=EK, ak=AK, system_title=METER_TITLE))
+    assert found.layers[0].fields["system_title"] == METER_TITLE.hex().upper()

@@ -32,6 +32,9 @@ MAX_RUN = 10_000
 HCS_BYTES = 2
 SEQUENCE_NUMBERS = 8
 
+CHECKS = {"bad-hcs": "HCS", "bad-fcs": "FCS", "bad-mbus-sum": "sum"}
+"""The check that failed -> what people call it."""
+
 Party = tuple[int, int]
 """Who speaks to whom: source and destination."""
 _NAMES = {int(kind): kind.name for kind in Kind}
@@ -53,6 +56,12 @@ class Piece:
 def located(error: KwartierError, where: str) -> KwartierError:
     """The same error, its detail saying in which frame or layer of the capture it was found."""
     return type(error)(error.code, f"{where}: {error.detail}", retry=error.retry)
+
+
+def _failed(error: WireError, where: str) -> KwartierError:
+    """The error of a frame, told by the name of the check where one failed."""
+    check = CHECKS.get(error.code)
+    return located(error, where) if check is None else WireError(error.code, f"the {check} of the {where} is wrong")
 
 
 def _bad(kind: str, start: int, stop: int, error: KwartierError) -> Piece:
@@ -87,7 +96,7 @@ def hdlc(stretch: Stretch) -> Iterator[Piece]:
             piece.apdu = segments.feed(frame, stretch.cut(stop - 2 - len(frame.information), stop - 2))
         except WireError as error:
             yield _bad("hdlc", start, min(stop, len(data)), error)
-            raise located(error, f"HDLC frame at offset {stretch.offset(start)}") from None
+            raise _failed(error, f"HDLC frame at offset {stretch.offset(start)}") from None
         piece.checked = piece.apdu is not None
         at = stop
         if at < len(data) and data[at] == FLAG:
@@ -246,7 +255,7 @@ def segments(stretch: Stretch) -> Iterator[Piece]:
             whole = assembler.feed(segment)
         except WireError as error:
             yield _bad("mbus", at, min(stop, len(data)), error)
-            raise located(error, f"M-Bus frame at offset {stretch.offset(at)}") from None
+            raise _failed(error, f"M-Bus frame at offset {stretch.offset(at)}") from None
         parts.append(stretch.cut(at + mbus.HEADER_BYTES + mbus.FIELD_BYTES, stop - mbus.TRAILER_BYTES))
         fields: Fields = {
             "control": segment.control,

@@ -27,6 +27,8 @@ IN_HEX = {"control": 2, "security_control": 2, "hcs": 4, "fcs": 4, "crc": 4, "cr
 """Numbers that people know in hex, with how many digits they have."""
 LONG = frozenset({"info", "data", "plain", "raw_data", "user_information", "user_information_plain"})
 """Fields of bytes that have a line of their own."""
+APART = frozenset({"service", "objects", "other_lines"})
+"""Fields of a message that have lines in a form of their own."""
 YEARS = range(1990, 2100)
 MIN_TEXT_BYTES = 4
 _CONTAINER = {Tag.ARRAY: "array", Tag.STRUCTURE: "structure"}
@@ -52,7 +54,7 @@ def lines(found: Decoded) -> Iterator[str]:
         (path[-1].under if path else roots).append(node)
         path.append(node)
         if place in said and found.error is None:
-            node.under.extend(_message(said[place]))
+            node.under.extend(_message(said[place], layer.fields))
     for root in roots:
         yield from _draw(root)
     for remark in found.remarks if found.error is None else ():
@@ -105,11 +107,11 @@ def _field(name: str, value: object) -> str:
     return safe(str(value))
 
 
-def _message(message: Message) -> Iterator[Node]:
+def _message(message: Message, shown_above: Mapping[str, object]) -> Iterator[Node]:
     """The fields of a message one a line, then its value."""
     mark = UNVERIFIED if message.unverified else ""
     for name, value in message.fields.items():
-        if value is None or name in ("service", "objects", "other_lines") or name.endswith("_hex"):
+        if value is None or name in APART or name in shown_above or name.endswith("_hex"):
             continue
         coded = message.fields.get(f"{name}_hex")
         code = "" if coded is None else f" ({_field('', coded)})"

@@ -24,6 +24,8 @@ from kwartier.errors import InputError, KwartierError, WireError
 MAX_NESTING = 12
 """Layers within each other: frame, block, protection, message, user information and its protection are six."""
 MAX_LAYERS = 30_000
+INEXACT = ("truncated", "trailing-bytes")
+"""What is wrong with a value that ends too early or too late; where the frame is intact, the meter sent it so."""
 LLC_BYTES = 3
 
 
@@ -163,9 +165,10 @@ class Walk:
         """A protected APDU as a layer, and what is in it."""
         message = protection.parse_ciphered(stretch.data)
         control = message.security_control
+        sender = message.system_title or title
         fields: Fields = {
             "apdu": message.name,
-            "system_title": None if message.system_title is None else hexed(message.system_title),
+            "system_title": hexed(sender) if sender is not None else None,
             "security_control": control,
             "authenticated": bool(control & protection.AUTHENTICATED),
             "encrypted": bool(control & protection.ENCRYPTED),
@@ -177,7 +180,7 @@ class Walk:
         }
         layer = self._layer("ciphered", stretch, place, fields)
         try:
-            plain, verified = self._open(message, message.system_title or title)
+            plain, verified = self._open(message, sender)
         except KwartierError as error:
             fields["error"] = error.code
             if isinstance(error, InputError):
@@ -247,8 +250,8 @@ class Walk:
         try:
             message = registry.parse(data)
         except WireError as error:
-            if data[0] == 0x0F and error.code == "truncated" and place.intact:
-                self._cut_short(stretch, place)
+            if data[0] == _PUSH_TAG and error.code in INEXACT and place.intact:
+                self._inexact_push(stretch, place, error)
             elif data[0] in axdr.KINDS or data[0] in (axdr.Tag.ARRAY, axdr.Tag.STRUCTURE, axdr.Tag.COMPACT_ARRAY):
                 self._value(stretch, place, error)
             else:
@@ -262,9 +265,9 @@ class Walk:
         try:
             said.body = messages.body(found.values, listed=found.listed)
         except WireError as error:
-            if error.code != "truncated" or not place.intact or found.listed or not found.values:
+            if error.code not in INEXACT or not place.intact or found.listed:
                 raise frames.located(error, f"value of {name} at offset {stretch.offset(0)}") from None
-            self._partial(said, found.values[0] or b"")
+            self._inexact(said, found.values[0] or b"", error)
         if len(found.values) == 1 and found.values[0] is not None:
             said.data = stretch.cut(data.rindex(found.values[0]))
         if isinstance(message, Aarq | Aare | Rlrq | Rlre):
@@ -274,21 +277,31 @@ class Walk:
         elif isinstance(message, services.GetResponseBlock):
             self._get_block(message, said, stretch, place)
 
-    def _cut_short(self, stretch: Stretch, place: Place) -> None:
-        """A data-notification whose frame or tag says that it was sent so: what there is of it is shown as such."""
+    def _inexact_push(self, stretch: Stretch, place: Place, error: WireError) -> None:
+        """A data-notification whose body ends too early or too late."""
         cursor = Cursor(stretch.data, 1)
         invoke, stamp = services.DataNotification.decode_head(cursor)
         head: Fields = {"service": "data-notification", "invoke_id_and_priority": invoke, **messages.time_fields(stamp)}
         layer = self._layer("apdu", stretch, place, {"apdu": "data-notification"})
         said = Message(layer=layer, fields=head, unverified=place.unverified, data=stretch.cut(cursor.at))
         self._found.messages.append(said)
-        self._partial(said, cursor.rest())
+        self._inexact(said, cursor.rest(), error)
 
-    def _partial(self, said: Message, data: bytes) -> None:
+    def _inexact(self, said: Message, data: bytes, error: WireError) -> None:
+        """A value that the meter sent cut short or with a tail: what there is of it, with a word that it is so."""
         service = said.fields["service"]
-        said.fields["incomplete"] = True
-        said.body = outline.whole_part(data)
-        self._found.remarks.append(f"the {service} was sent incomplete: its value announces more than its frame holds")
+        if error.code == "truncated":
+            said.body = outline.whole_part(data)
+            said.fields["incomplete"] = True
+            self._found.remarks.append(
+                f"the {service} was sent incomplete: its value announces more than its frame holds"
+            )
+        else:
+            cursor = Cursor(data)
+            said.body = axdr.plain(axdr.read(cursor))
+            tail = cursor.rest()
+            said.fields["tail"] = hexed(tail)
+            self._found.remarks.append(f"{len(tail)} bytes that belong to nothing follow the value of the {service}")
 
     def _value(self, stretch: Stretch, place: Place, not_a_message: WireError) -> None:
         """A bare COSEM value; where it is none either, whichever error says more."""
@@ -326,6 +339,7 @@ class Walk:
             inside, below = opened.plain, replace(below, depth=below.depth + 1)
             said.unverified = said.unverified or not opened.verified
         said.fields["user_information_plain"] = hexed(inside.data)
+        self._found.layers[said.layer].fields["user_information_plain"] = hexed(inside.data)
         try:
             inner = registry.parse(inside.data)
         except WireError as error:
@@ -354,6 +368,7 @@ class Walk:
             self._found.remarks.append(f"the {len(held)} blocks together are no single COSEM value")
 
 
+_PUSH_TAG = 0x0F
 _MESSAGE_TAGS = frozenset(row.head[0] for row in registry.ROWS) - {axdr.Tag.ARRAY}
 """Tags more likely of a message than of a bare value: an array is met more often than an initiate-request."""
 
