@@ -18,6 +18,7 @@ STAMP_BYTES = 12
 MAX_COLUMNS = 64
 """Capture objects in one profile, or columns in one request."""
 MAX_ACCESS_BYTES = 4096
+MAX_ENTRY = 0xFFFF_FFFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +71,11 @@ def object_of(data: Data) -> CaptureObject:
     if data.tag == Tag.STRUCTURE and isinstance(members, tuple) and len(members) == 4:
         class_id, name, attribute, index = (member.value for member in members if isinstance(member, Data))
         if (
-            _is_whole(class_id)
+            _is_whole(class_id, 0, 0xFFFF)
             and isinstance(name, bytes)
             and len(name) == OBIS_BYTES
-            and _is_whole(attribute)
-            and _is_whole(index)
+            and _is_whole(attribute, -0x80, 0x7F)
+            and _is_whole(index, 0, 0xFFFF)
         ):
             return CaptureObject(class_id=class_id, obis=name, attribute=attribute, data_index=index)
     raise WireError("bad-capture-object", "a capture object is no structure of class, OBIS, attribute and data index")
@@ -126,13 +127,13 @@ def parse(access: bytes) -> Range | Entries:
     raise WireError("bad-access", f"selector {access[0]} with parameters of tag {data.tag}")
 
 
-def _is_whole(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _is_whole(value: object, low: int, high: int) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
 def _whole(value: axdr.Value) -> int:
-    if not _is_whole(value) or value < 0:
-        raise WireError("bad-access", "an entry or a column is no number")
+    if not _is_whole(value, 0, MAX_ENTRY):
+        raise WireError("bad-access", "an entry or a column is no number that it could be")
     return value
 
 
