@@ -145,8 +145,8 @@ def kill_many(
     """Run ``workers`` processes, kill one ``kills`` times, and start another in its place; after each, its number.
 
     The next one is killed when ``progress`` - how much was sent so far - has grown by a number of 0 to ``most``, and up
-    to :data:`JITTER_S` later: so that kills hit all of the work, on a fast machine and on a busy one. A worker that ends
-    by itself is an error of its own.
+    to :data:`JITTER_S` later: so that kills hit all of the work, on a fast machine and on a busy one. A worker that
+    ends by itself is an error of its own.
     """
     random = Random(seed)
     running = [_start(worker, place, arguments) for place in range(workers)]
