@@ -1,17 +1,51 @@
-"""What every test may rely on: nothing is skipped in silence, and nothing at all where everything is required."""
+"""What every test may rely on: skips that say why, and no key or home of the developer's own in the way.
+
+A test that needs something of its machine calls ``skip_unless``. With ``KWARTIER_REQUIRE_ALL=1``, as in CI, nothing may be
+skipped: what is missing fails instead. Only what lies in ``../shared``, which is no part of the project, may then still be
+absent, and only all of it at once; the reason names it.
+"""
 
 import os
+from pathlib import Path
 
 import pytest
 
 REQUIRE_ALL = "KWARTIER_REQUIRE_ALL"
-"""Set to 1 (as in CI), a test whose needs are absent fails instead of being skipped."""
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+"""Recorded households and telegrams that lie beside the checkout."""
 
 
 def skip_unless(condition: bool, reason: str) -> None:
-    """Skip the running test with ``reason`` unless ``condition`` holds; fail it where everything is required."""
+    """Go on if ``condition`` holds; else skip with ``reason``, or fail where everything must run."""
     if condition:
         return
-    if os.environ.get(REQUIRE_ALL) == "1":
-        pytest.fail(f"{REQUIRE_ALL}=1 and {reason}")
+    if _must_run(reason):
+        pytest.fail(_complaint(reason), pytrace=False)
     pytest.skip(reason)
+
+
+def _must_run(reason: str) -> bool:
+    excused = "../shared" in reason and not SHARED.exists()
+    return os.environ.get(REQUIRE_ALL) == "1" and not excused
+
+
+def _complaint(reason: str) -> str:
+    return f"{REQUIRE_ALL}=1, and yet: {reason}"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("KWARTIER_") and name != REQUIRE_ALL]:
+        monkeypatch.delenv(name)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """A skip that came by another way than ``skip_unless`` fails just the same where everything must run."""
+    del item
+    if call.excinfo is None or not call.excinfo.errisinstance(pytest.skip.Exception):
+        return
+    reason = str(call.excinfo.value)
+    if _must_run(reason):
+        call.excinfo = pytest.ExceptionInfo.from_exception(pytest.fail.Exception(_complaint(reason), pytrace=False))

@@ -1,0 +1,71 @@
+# Two commands to start with: `make demo` and `make test`. Both work on a fresh clone with python3 (venv, pip), make and gcc.
+# Everything is installed from locks with hashes, into .venv; a second run installs nothing.
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
+WORKERS ?= 2
+
+export PIP_NO_PYTHON_VERSION_WARNING := 1
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: demo test test-long check bench docs locks clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.kwartier-installed
+	$(BIN)/kwartier demo $(ARGS)
+
+# At most 15 minutes on two cores. Everything but what is marked `long`; each skip is named with its reason.
+test: check
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not long" -rs -q
+
+check: $(VENV)/.dev-installed $(VENV)/.kwartier-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# At most 40 minutes: the full counts of kills, visits and fuzzed inputs.
+test-long: $(VENV)/.dev-installed $(VENV)/.kwartier-installed
+	$(BIN)/python -m pytest -n $(WORKERS) -m long -rs -q
+
+bench: $(VENV)/.dev-installed $(VENV)/.kwartier-installed
+	$(BIN)/python bench/run.py $(ARGS)
+
+# The pages that are made from the program itself; a test compares them.
+docs: $(VENV)/.dev-installed $(VENV)/.kwartier-installed
+	$(BIN)/python docs/generate.py
+
+# New locks, for who changes a dependency. No address of an index lands in them.
+COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	--no-header --strip-extras --allow-unsafe --resolver=backtracking $(UPGRADE)
+locks: $(VENV)/.dev-installed
+	$(COMPILE) --output-file requirements/base.txt pyproject.toml
+	$(COMPILE) --constraint requirements/base.txt --extra dev --output-file requirements/dev.txt pyproject.toml
+	$(COMPILE) --constraint requirements/dev.txt --extra hsm --output-file requirements/hsm.txt pyproject.toml
+	$(COMPILE) --constraint requirements/dev.txt --extra postgres --output-file requirements/postgres.txt pyproject.toml
+	$(COMPILE) --constraint requirements/dev.txt --extra spark --output-file requirements/spark.txt pyproject.toml
+	$(COMPILE) --constraint requirements/dev.txt --extra otel --output-file requirements/otel.txt pyproject.toml
+	$(COMPILE) --constraint requirements/dev.txt --output-file requirements/build.txt requirements/build.in
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base-installed: requirements/base.txt | $(VENV)/bin/python
+	$(PIP) --require-hashes -r requirements/base.txt
+	@touch $@
+
+$(VENV)/.dev-installed: requirements/dev.txt $(VENV)/.base-installed
+	$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# What builds the package stays out of the environment that runs it: the demo has the base lock and nothing else.
+$(VENV)/.kwartier-installed: pyproject.toml src/kwartier/__init__.py requirements/build.txt $(VENV)/.base-installed
+	rm -rf $(VENV)/build-tools
+	$(PIP) --require-hashes --target $(VENV)/build-tools -r requirements/build.txt
+	PYTHONPATH=$(VENV)/build-tools $(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
