@@ -80,7 +80,11 @@ class Cursor:
         The indefinite form (0x80) and more than four length bytes are refused; a length beyond the window is left to
         :meth:`take` and :meth:`restrict`, which know what it is the length of.
         """
-        first = self.u8()
+        at = self.at
+        if at >= self.end:
+            raise self._short(1)
+        first = self.data[at]
+        self.at = at + 1
         if first < 0x80:
             return first
         count = first & 0x7F

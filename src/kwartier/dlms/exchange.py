@@ -5,6 +5,8 @@ What a peer can make us hold is bounded by what the operation says it can legiti
 a number of blocks in proportion to that.
 """
 
+from functools import lru_cache
+
 from kwartier.dlms import registry, services
 from kwartier.dlms.codes import ACTION_RESULT, DATA_ACCESS_RESULT, name
 from kwartier.dlms.conformance import Conformance
@@ -31,6 +33,16 @@ SMALLEST_BLOCK_BYTES = 32
 """An answer may come in ``FREE_BLOCKS`` blocks and one more per this many bytes of what it may be."""
 MAX_LIST = 64
 """Attributes in one get-request-with-list."""
+GETS = (Get, GetList)
+MAX_REQUESTS = 256
+"""Requests whose bytes are remembered: a fleet is asked the same for a whole night."""
+
+# As plain numbers: flags are slow, and these are looked at for every request.
+_GET = int(Conformance.GET)
+_GET_SELECTED = int(Conformance.GET | Conformance.SELECTIVE_ACCESS)
+_SET = int(Conformance.SET)
+_ACTION = int(Conformance.ACTION)
+_MULTIPLE = int(Conformance.MULTIPLE_REFERENCES)
 
 
 class Exchange:
@@ -50,15 +62,7 @@ class Exchange:
         operation = self.operation
         first = CONFIRMED_HIGH | self.invoke_id
         if isinstance(operation, Get):
-            return registry.build(
-                services.GetRequestNormal(
-                    invoke_id_and_priority=first,
-                    class_id=operation.class_id,
-                    obis=operation.obis,
-                    attribute=operation.attribute,
-                    access=operation.access,
-                )
-            )
+            return _get_request(operation, first)
         if isinstance(operation, GetList):
             items = tuple(
                 services.Attribute(class_id=get.class_id, obis=get.obis, attribute=get.attribute, access=get.access)
@@ -96,9 +100,7 @@ class Exchange:
 
     def feed(self, message: registry.Apdu) -> Event | None:
         """Take one message: the event that it completes, or None where the next block has to be asked for."""
-        if isinstance(message, services.ExceptionResponse):
-            return exception_event(message, self.operation)
-        if isinstance(message, services.ConfirmedServiceError):
+        if isinstance(message, (services.ExceptionResponse, services.ConfirmedServiceError)):
             return exception_event(message, self.operation)
         invoke_id = getattr(message, "invoke_id_and_priority", None)
         if invoke_id is None or invoke_id & INVOKE_ID_MASK != self.invoke_id:
@@ -109,7 +111,7 @@ class Exchange:
         operation = self.operation
         if isinstance(message, services.GetResponseNormal) and isinstance(operation, Get) and not self._block_number:
             return self._value(message.data, message.result)
-        if isinstance(message, services.GetResponseBlock) and isinstance(operation, Get | GetList):
+        if isinstance(message, services.GetResponseBlock) and isinstance(operation, GETS):
             return self._block(message)
         if isinstance(message, services.GetResponseWithList) and isinstance(operation, GetList):
             return self._list(message.results)
@@ -139,7 +141,7 @@ class Exchange:
         if block.raw is None:
             return self._refused(block.result or 0)
         self._block_number = block.block_number
-        limit = self.operation.max_bytes if isinstance(self.operation, Get | GetList) else 0
+        limit = self.operation.max_bytes if isinstance(self.operation, GETS) else 0
         self._held += len(block.raw)
         if self._held > limit:
             raise WireError("answer-too-long", f"an answer of more than {limit} bytes to a request that can bring less")
@@ -163,6 +165,19 @@ class Exchange:
         return ListAnswer(operation=operation, results=results)
 
 
+@lru_cache(maxsize=MAX_REQUESTS)
+def _get_request(operation: Get, invoke_id_and_priority: int) -> bytes:
+    return registry.build(
+        services.GetRequestNormal(
+            invoke_id_and_priority=invoke_id_and_priority,
+            class_id=operation.class_id,
+            obis=operation.obis,
+            attribute=operation.attribute,
+            access=operation.access,
+        )
+    )
+
+
 def exception_event(
     message: services.ExceptionResponse | services.ConfirmedServiceError, operation: Operation | None
 ) -> ExceptionReceived:
@@ -183,14 +198,11 @@ def exception_event(
 
 def needed_conformance(operation: Operation) -> int:
     """The conformance bits without which ``operation`` must not be sent."""
+    if isinstance(operation, Get):
+        return _GET if operation.access is None else _GET_SELECTED
     if isinstance(operation, Set):
-        return Conformance.SET
+        return _SET
     if isinstance(operation, Act):
-        return Conformance.ACTION
-    items = operation.items if isinstance(operation, GetList) else (operation,)
-    need = Conformance.GET
-    if isinstance(operation, GetList):
-        need |= Conformance.MULTIPLE_REFERENCES
-    if any(item.access is not None for item in items):
-        need |= Conformance.SELECTIVE_ACCESS
-    return need
+        return _ACTION
+    selected = any(item.access is not None for item in operation.items)
+    return _MULTIPLE | (_GET_SELECTED if selected else _GET)

@@ -7,6 +7,7 @@ challenge (Green Book 9.2.7.4). A rejection needs no proof, since nothing follow
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from kwartier.dlms import registry, services
 from kwartier.dlms.association import Aare, Aarq, Rlrq
@@ -25,6 +26,7 @@ NO_SECURITY, LLS, HLS_GMAC = 0, 1, 5
 OCTETS_17 = b"\x09\x11"
 """The A-XDR head of an octet-string of 17 bytes, the form of both proofs."""
 EXCEPTION_RESPONSE = 0xD8
+MAX_PROPOSALS = 64
 READER_CONFORMANCE = int(
     Conformance.GET
     | Conformance.SET
@@ -36,6 +38,20 @@ READER_CONFORMANCE = int(
     | Conformance.DATA_NOTIFICATION
 )
 """What the client proposes: only what is implemented."""
+
+
+_PASS_3 = registry.build(
+    # reply_to_HLS_authentication of the current association (Blue Book 4.4.4); the proof itself follows.
+    services.ActionRequestNormal(
+        invoke_id_and_priority=0xC1, class_id=15, obis=bytes((0, 0, 40, 0, 0, 255)), method=1, value=OCTETS_17
+    )
+)
+
+
+@lru_cache(maxsize=MAX_PROPOSALS)
+def _proposal(conformance: int, max_pdu: int) -> bytes:
+    """The initiate-request of an association without a dedicated key: the same for a whole fleet."""
+    return registry.build(services.InitiateRequest(conformance=conformance, max_pdu=max_pdu))
 
 
 class Release(Enum):
@@ -113,6 +129,8 @@ class Handshake:
 
     def _initiate_request(self, *, dedicated: bytes | None) -> bytes:
         parameters = self._parameters
+        if dedicated is None:
+            return _proposal(parameters.conformance, parameters.max_pdu)
         return registry.build(
             services.InitiateRequest(
                 conformance=parameters.conformance, max_pdu=parameters.max_pdu, dedicated_key=dedicated
@@ -163,12 +181,7 @@ class Handshake:
             )
         if challenge == self._challenge:
             raise SecurityError("challenge-reflected", "the meter sent our own challenge back")
-        proof = OCTETS_17 + self.protection.hls_value(challenge)
-        # reply_to_HLS_authentication of the current association (Blue Book 4.4.4)
-        action = services.ActionRequestNormal(
-            invoke_id_and_priority=0xC1, class_id=15, obis=bytes((0, 0, 40, 0, 0, 255)), method=1, value=proof
-        )
-        return self.protection.protect(registry.build(action))
+        return self.protection.protect(_PASS_3 + self.protection.hls_value(challenge))
 
     def _negotiate(self, information: bytes | None) -> None:
         if not information:

@@ -99,10 +99,10 @@ def parse_ciphered(apdu: bytes) -> Ciphered:
     length = cursor.length()
     if length != cursor.remaining or length < HEADER_BYTES:
         raise WireError("bad-length", f"{row[0]} of {cursor.remaining} bytes says it has {length}")
-    control = cursor.u8()
-    counter = cursor.u32()
-    at = cursor.at
-    return Ciphered(tag, row[0], row[1], title, control, counter, apdu[at:], at)
+    control = cursor.at
+    at = control + HEADER_BYTES
+    counter = int.from_bytes(apdu[control + 1 : at], "big")
+    return Ciphered(tag, row[0], row[1], title, apdu[control], counter, apdu[at:], at)
 
 
 @dataclass(slots=True, kw_only=True, frozen=True)

@@ -14,14 +14,12 @@ from kwartier.dlms.events import (
     AssociationRefused,
     CountersNeeded,
     Event,
-    Get,
-    GetList,
     Notification,
     Operation,
     Refusal,
     Released,
 )
-from kwartier.dlms.exchange import INVOKE_ID_MASK, Exchange, exception_event, needed_conformance
+from kwartier.dlms.exchange import GETS, INVOKE_ID_MASK, Exchange, exception_event, needed_conformance
 from kwartier.dlms.gbt import TAG as GBT_TAG
 from kwartier.dlms.gbt import Receiver
 from kwartier.dlms.handshake import AssociationParameters, Handshake, Release
@@ -36,6 +34,7 @@ APDU_OVERHEAD_BYTES = 1024
 """What headers, protection and an AARE may add to the value that a request can legitimately bring."""
 NOT_NEGOTIATED = -1
 """The ``result`` of a refusal that no meter sent: the service was not negotiated."""
+_PUSHED = (services.DataNotification, services.EventNotification)
 
 
 class ClientSession:
@@ -88,7 +87,7 @@ class ClientSession:
         self._step(Trigger.ASK)
         self._invoke_id = (self._invoke_id + 1) & INVOKE_ID_MASK
         self._exchange = Exchange(operation, self._invoke_id)
-        limit = operation.max_bytes if isinstance(operation, Get | GetList) else 0
+        limit = operation.max_bytes if isinstance(operation, GETS) else 0
         self._link.max_apdu = limit + APDU_OVERHEAD_BYTES
         return self._transmit(self._exchange.request(), now)
 
@@ -239,7 +238,7 @@ class ClientSession:
         outer_counter = self.peer_counter
         plain = self._handshake.plain(apdu)
         message = registry.parse(plain)
-        if isinstance(message, services.DataNotification | services.EventNotification):
+        if isinstance(message, _PUSHED):
             self._on_notification(plain, events)
         elif state is ClientState.ASKING and self._exchange is not None:
             self._on_answer(message, now, events)
@@ -262,7 +261,7 @@ class ClientSession:
 
     def _on_association(self, apdu: bytes, now: float, events: list[Event]) -> None:
         message = registry.parse(apdu)
-        if isinstance(message, services.ExceptionResponse | services.ConfirmedServiceError):
+        if isinstance(message, (services.ExceptionResponse, services.ConfirmedServiceError)):
             events.append(exception_event(message, None))
             self._step(Trigger.REFUSED)
             events.extend(self._unlink(now))
@@ -287,7 +286,7 @@ class ClientSession:
         events.append(self._associated())
 
     def _on_proof(self, message: registry.Apdu, outer_counter: int, now: float, events: list[Event]) -> None:
-        if isinstance(message, services.ExceptionResponse | services.ConfirmedServiceError):
+        if isinstance(message, (services.ExceptionResponse, services.ConfirmedServiceError)):
             events.append(exception_event(message, None))
             self._step(Trigger.REFUSED)
             events.extend(self._unlink(now))

@@ -30,6 +30,8 @@ class Suite:
 SUITES = {0: Suite(suite_id=0, name="AES-GCM-128", key_bytes=16)}
 """The suites that are implemented; 1 (ECDH-ECDSA P-256) and 2 (P-384, AES-GCM-256) have their place here."""
 
+_KEY_BYTES = frozenset(row.key_bytes for row in SUITES.values())
+
 
 def suite(suite_id: int) -> Suite:
     """The row of a suite; an :class:`InputError` for one that is not implemented."""
@@ -45,7 +47,7 @@ class Gcm:
     __slots__ = ("_aead",)
 
     def __init__(self, key: bytes) -> None:
-        if len(key) not in {row.key_bytes for row in SUITES.values()}:
+        if len(key) not in _KEY_BYTES:
             raise InputError("bad-key-length", f"a key of {len(key)} bytes, 16 needed")
         self._aead = AESGCM(key)
 

@@ -1,6 +1,7 @@
 """AARQ: the client asks for an association. Read as strictly as the standard writes it."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Self
 
 from kwartier.dlms.association.fields import (
@@ -43,6 +44,7 @@ _FIELDS = {
     0xBD: "implementation-information",
     0xBE: "user-information",
 }
+MAX_PARTIES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,14 +104,16 @@ class Aarq:
         content = (
             put_field(0x80, self.protocol_version),
             put_wrapped(0xA1, OBJECT_IDENTIFIER, CONTEXT_ARCS + bytes((self.application_context,))),
-            put_wrapped(0xA2, OCTET_STRING, self.called_title),
-            put_wrapped(0xA3, OCTET_STRING, self.called_ae_qualifier),
-            put_wrapped(0xA4, INTEGER, put_integer(self.called_ap_invocation_id)),
-            put_wrapped(0xA5, INTEGER, put_integer(self.called_ae_invocation_id)),
-            put_wrapped(0xA6, OCTET_STRING, self.calling_title),
-            put_wrapped(0xA7, OCTET_STRING, self.calling_ae_qualifier),
-            put_wrapped(0xA8, INTEGER, put_integer(self.calling_ap_invocation_id)),
-            put_wrapped(0xA9, INTEGER, put_integer(self.calling_ae_invocation_id)),
+            _parties(
+                self.called_title,
+                self.called_ae_qualifier,
+                self.called_ap_invocation_id,
+                self.called_ae_invocation_id,
+                self.calling_title,
+                self.calling_ae_qualifier,
+                self.calling_ap_invocation_id,
+                self.calling_ae_invocation_id,
+            ),
             put_field(0x8A, AUTHENTICATION_UNIT if self.authenticated else None),
             put_field(0x8B, None if self.mechanism is None else MECHANISM_ARCS + bytes((self.mechanism,))),
             put_wrapped(0xAC, CHARSTRING, self.calling_authentication_value),
@@ -132,3 +136,28 @@ class Aarq:
     def mechanism_name(self) -> str:
         """The authentication mechanism in words; the lowest level where none is named."""
         return name(MECHANISM, self.mechanism or 0)
+
+
+@lru_cache(maxsize=MAX_PARTIES)
+def _parties(
+    called_title: bytes | None,
+    called_ae_qualifier: bytes | None,
+    called_ap_invocation_id: int | None,
+    called_ae_invocation_id: int | None,
+    calling_title: bytes | None,
+    calling_ae_qualifier: bytes | None,
+    calling_ap_invocation_id: int | None,
+    calling_ae_invocation_id: int | None,
+) -> bytes:
+    """Who calls whom: the same for a whole fleet, so it is built once."""
+    content = (
+        put_wrapped(0xA2, OCTET_STRING, called_title),
+        put_wrapped(0xA3, OCTET_STRING, called_ae_qualifier),
+        put_wrapped(0xA4, INTEGER, put_integer(called_ap_invocation_id)),
+        put_wrapped(0xA5, INTEGER, put_integer(called_ae_invocation_id)),
+        put_wrapped(0xA6, OCTET_STRING, calling_title),
+        put_wrapped(0xA7, OCTET_STRING, calling_ae_qualifier),
+        put_wrapped(0xA8, INTEGER, put_integer(calling_ap_invocation_id)),
+        put_wrapped(0xA9, INTEGER, put_integer(calling_ae_invocation_id)),
+    )
+    return b"".join(content)
