@@ -2,8 +2,8 @@
 
 Processes read simulated meters through the whole program - home, database, reservation, visit - and are killed in the
 middle of it. The meters are in the test's own process and keep every message that arrives, so what is checked is what
-was on the line: the InitiateRequest in the AARQ, the proof of the keys and the message that carries it, each request, and
-the release.
+was on the line: the InitiateRequest in the AARQ, the proof of the keys and the message that carries it, each request,
+and the release.
 
 All meters share one encryption key, so all visits draw from one counter.
 """
