@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +18,7 @@ from tests.decode.building import (
     AK,
     EK,
     METER_TITLE,
+    captures,
     encrypted_only,
     frames,
     get_response,
@@ -100,6 +103,7 @@ def test_a_telegram_is_taken_byte_for_byte(decode: Decode, tmp_path: Path) -> No
 
 def test_a_remark_is_on_stderr_and_in_the_json(decode: Decode) -> None:
     ran = decode("--json", "-", stdin=TELEGRAM.replace(b"\r", b""))
+    assert ran.err.startswith("note: ")
     assert "line ends" in ran.err
     assert table(ran)["remarks"]
 
@@ -262,3 +266,32 @@ def test_binary_on_stdin_with_a_broken_end_is_a_failure_and_no_traceback() -> No
     assert ran.returncode == FELL_SHORT
     assert b"Traceback" not in ran.stderr
     assert json.loads(ran.stdout)["error"]["code"] == "truncated"
+
+
+def test_a_stdin_that_is_closed_is_wrong_usage() -> None:
+    ran = subprocess.run(
+        ["sh", "-c", f"exec {sys.executable} -m kwartier decode - <&-"], capture_output=True, check=False, timeout=60
+    )
+    assert ran.returncode == WRONG_USAGE, ran.stderr
+    assert b"[no-capture]" in ran.stderr
+
+
+# The page about it
+
+
+def test_the_page_shows_what_the_command_prints(decode: Decode) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "decode.md").read_text("utf-8")
+    shown = re.findall(r"```console\n\$ kwartier decode (.*?)\n(.*?)```", page, re.DOTALL)
+    assert len(shown) >= 3
+    for words, expected in shown:
+        assert decode(*shlex.split(words)).out == expected, words
+
+
+def test_the_page_names_every_field_that_is_promised_to_programs(decode: Decode) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "decode.md").read_text("utf-8")
+    documented = set(re.findall(r"`([a-z_0-9]+)`", page))
+    for data in captures().values():
+        found = table(decode("--json", data.hex(), *KEYS, "--unverified"))
+        names = {name for layer in found["layers"] for name in layer} | set(found)
+        names |= {name for one in found.get("messages", [found]) for name in one["message"]}
+        assert {name.removesuffix("_hex") for name in names} <= documented

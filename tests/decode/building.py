@@ -77,11 +77,11 @@ def protect(
     return protection.protect(apdu)
 
 
-def encrypted_only(apdu: bytes, *, counter: int = 9, title: bytes = METER_TITLE) -> bytes:
+def encrypted_only(apdu: bytes, *, counter: int = 9, control: int = ENCRYPTED) -> bytes:
     """General-glo-ciphering without a tag, as some pushing meters send it; the session has no way to build such."""
-    body = Gcm(EK).keystream(title + counter.to_bytes(4, "big"), apdu)
-    content = bytes((ENCRYPTED,)) + counter.to_bytes(4, "big") + body
-    return b"\xdb\x08" + title + bytes((len(content),)) + content
+    body = Gcm(EK).keystream(METER_TITLE + counter.to_bytes(4, "big"), apdu)
+    content = bytes((control,)) + counter.to_bytes(4, "big") + body
+    return b"\xdb\x08" + METER_TITLE + bytes((len(content),)) + content
 
 
 def frames(apdu: bytes, *, size: int = 2000, kind: Kind = Kind.I, command: bool = False, first: int = 0) -> list[Frame]:

@@ -15,6 +15,7 @@ from tests.decode.building import (
     METER_TITLE,
     aare,
     aarq,
+    bus,
     conversation,
     encrypted_only,
     get_response,
@@ -258,3 +259,13 @@ def test_a_message_that_names_no_sender_shows_the_title_it_was_opened_with() -> 
     assert decode(sealed).layers[0].fields["system_title"] is None
     found = decode(sealed, Keys(ek=EK, ak=AK, system_title=METER_TITLE))
     assert found.layers[0].fields["system_title"] == METER_TITLE.hex().upper()
+
+
+def test_a_push_over_the_bus_that_names_another_suite_and_has_no_tag_is_read_unverified() -> None:
+    # Austrian meters push like this: only enciphered, with the number of suite 1, whose cipher is that of suite 0.
+    sent = bus(encrypted_only(push(), control=0x21), 30)
+    found = decode(sent, Keys(ek=EK, unverified=True))
+    assert found.error is None
+    assert found.layers[-2].fields["suite"] == 1
+    assert found.as_json()["body"] == PLAIN
+    assert found.as_json()["unverified"] is True

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kwartier.cli.options import JsonOption
+from kwartier.cli.options import JsonOption, say
 from kwartier.errors import InputError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def decode(
         for line in lines(found):
             _print(line)
     for remark in found.remarks if as_json else ():
-        print(f"kwartier: note: {remark}", file=sys.stderr)
+        say(f"note: {remark}")
     if found.error is not None:
         raise found.error
 
@@ -93,7 +93,7 @@ def _capture(given: str) -> bytes:
     from kwartier.decode.text import MAX_INPUT_BYTES, capture_of, hex_of, why_no_hex
 
     if given == STDIN:
-        return capture_of(sys.stdin.buffer.read(MAX_INPUT_BYTES + 1), "stdin")
+        return capture_of(_stdin(MAX_INPUT_BYTES + 1), "stdin")
     found = hex_of(given)
     if found is not None:
         return found
@@ -107,6 +107,17 @@ def _capture(given: str) -> bytes:
         shown = ascii(given[:MAX_NAME_SHOWN])
         reason = getattr(error, "strerror", None) or "no name of a file"
         raise InputError("no-capture", f"{shown} is no hex ({why_no_hex(given)}) and no file ({reason})") from None
+
+
+def _stdin(most: int) -> bytes:
+    if sys.stdin is None:
+        raise InputError("no-capture", "stdin is closed")
+    if sys.stdin.isatty():
+        say("reading from the terminal; a line of its own with Ctrl-D ends the capture")
+    try:
+        return sys.stdin.buffer.read(most)
+    except OSError as error:
+        raise InputError("no-capture", f"stdin cannot be read ({error.strerror})") from None
 
 
 def _print_json(found: "Decoded") -> None:
