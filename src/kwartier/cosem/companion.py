@@ -68,6 +68,11 @@ class ProfileOf:
         """The columns that hold registers."""
         return tuple(one for one in self.columns if one.class_id in REGISTER_CLASSES and one.attribute == 2)
 
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """The names of the channels, in the order of the columns."""
+        return tuple([one.name for one in self.channels])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventLog:

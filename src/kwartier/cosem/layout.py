@@ -8,7 +8,7 @@ or a scaler that would leave parts of a Wh, is refused: nothing here rounds ener
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -54,7 +54,7 @@ class Layout:
     period_s: int
     entries: int
     """How many rows the buffer holds when full."""
-    multipliers: Mapping[str, int]
+    multipliers: Mapping[str, int] = field(hash=False)
     sort_method: int = FIFO
     """Blue Book 4.3.6: 1 is first in first out, 2 last in first out, others sort by a value."""
     assumed: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ class Layout:
 
     def asked(self, asking: Asking) -> "Layout":
         """This layout, remembering that ``asking`` was answered."""
-        return replace(self, asking=asking)
+        return self if asking == self.asking else replace(self, asking=asking)
 
     def dump(self) -> str:
         """As JSON, for storing beside the meter."""

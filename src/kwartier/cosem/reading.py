@@ -6,11 +6,12 @@ brings the rows, of the needed columns only. Where the meter refuses, the same q
 sparing to the whole buffer, and the way that worked is remembered in the layout.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 
-from kwartier.clock import is_summer, offset_at
+from kwartier.clock import is_summer, offset_at, quarter_ends
 from kwartier.cosem import access
 from kwartier.cosem import layout as layouts
 from kwartier.cosem.asking import MAX_SHORT_BYTES, PROFILE_GENERIC, No, Reply, get, profile_attribute, refused
@@ -35,6 +36,8 @@ MAX_OTHER_BYTES = 48
 """A column that is dropped on arrival."""
 SPARE_ROWS = 64
 """Rows beside the quarters (outages, clock setting) that an answer may hold."""
+MAX_QUESTIONS = 256
+"""Questions that are remembered: one a layout and run of days."""
 SLACK = 8
 """Entries asked for on either side, since the buffer need not hold exactly one a quarter."""
 
@@ -68,30 +71,30 @@ def read_quarters(
     """
     if (end - start).days > MAX_DAYS:
         raise InputError("bad-day", f"{(end - start).days} days at once, {MAX_DAYS} is the most")
-    channels = tuple(channel.name for channel in companion.quarter.channels)
-    reversed_sign = Quirk.DEVIATION_SIGN_REVERSED in companion.quirks
+    quarter_ends(start, end, timezone)  # refuses days that make no sense before anything is asked
+    drift_s = (yield from read_drift(companion, timezone, now)) if clock else None
+    layout = (yield from read_layout(companion)) if known is None else known
     frame = Frame(
         meter=meter,
         start=start,
         end=end,
         timezone=timezone,
         now=now(),
-        channels=channels,
-        sign_reversed=reversed_sign,
+        channels=companion.quarter.channel_names,
+        sign_reversed=Quirk.DEVIATION_SIGN_REVERSED in companion.quirks,
     )
-    opening, closing = int(frame.times[0]), int(frame.times[-1])
-    drift_s = (yield from read_drift(companion, timezone, now)) if clock else None
-    layout = (yield from read_layout(companion)) if known is None else known
-    findings = tuple(
-        Finding(code="layout-assumed", start=opening, end=closing, reason=f"the meter does not tell its {what}")
-        for what in layout.assumed
-    ) + tuple(
-        Finding(code="channel-not-captured", start=opening, end=closing, reason=f"the profile does not hold {name}")
-        for name in channels
-        if name not in layout.roles
-    )
-    readings, asking = yield from _rows(companion, layout, replace(frame, now=now()), findings)
+    readings, asking = yield from _rows(companion, layout, frame, _remarks(layout, frame))
     return Outcome(readings=readings, layout=layout.asked(asking), drift_s=drift_s)
+
+
+def _remarks(layout: Layout, frame: Frame) -> tuple[Finding, ...]:
+    """What is to be said of the layout itself."""
+    opening, closing = int(frame.times[0]), int(frame.times[-1])
+    said = [("layout-assumed", f"the meter does not tell its {what}") for what in layout.assumed]
+    for name in frame.channels:
+        if name not in layout.roles:
+            said.append(("channel-not-captured", f"the profile does not hold {name}"))
+    return tuple(Finding(code=code, start=opening, end=closing, reason=reason) for code, reason in said)
 
 
 def ways(companion: Companion, layout: Layout) -> tuple[Asking, ...]:
@@ -116,14 +119,16 @@ def _rows(
     """Ask for the rows in one way after the other, until one is answered."""
     no = No()
     passing = False
-    for asking in ways(companion, layout):
+    for asking in _attempts(companion, layout):
         if asking.method == "entry":
             readings = yield from _by_entry(companion, layout, frame, findings, asking, no)
         else:
-            asked = layout.needed() if asking.columns else None
-            selected = _range(layout, frame, asking) if asking.method == "range" else None
-            rows = 2 * len(frame.times) + SPARE_ROWS if selected is not None else layout.entries + SPARE_ROWS
-            value = yield from get(_buffer(companion, layout, selected, asked, rows), no)
+            obis, asked = companion.quarter.obis, layout.needed() if asking.columns else None
+            if asking.method == "range":
+                question = _by_range(obis, layout, asking, frame.start, frame.end, frame.timezone, frame.sign_reversed)
+            else:
+                question = _buffer(obis, layout, None, asked, layout.entries + SPARE_ROWS)
+            value = yield from get(question, no)
             shapes = shapes_of(layout, asked)
             readings = None if value is None else readings_of(value, layout, frame, shapes=shapes, findings=findings)
         if readings is not None:
@@ -133,21 +138,36 @@ def _rows(
     raise refused(companion, BUFFER, no)
 
 
-def _range(layout: Layout, frame: Frame, asking: Asking) -> access.Range:
-    """From opening to closing, both included. Columns are named in capture order, so that no meter's order can differ."""
-    return access.Range(
+def _attempts(companion: Companion, layout: Layout) -> Iterator[Asking]:
+    """What worked before, and only if it fails now whatever else there is."""
+    if layout.asking is not None:
+        yield layout.asking
+    yield from (asking for asking in ways(companion, layout) if asking != layout.asking)
+
+
+@lru_cache(maxsize=MAX_QUESTIONS)
+def _by_range(
+    obis: bytes, layout: Layout, asking: Asking, start: date, end: date, timezone: str, sign_reversed: bool
+) -> Get:
+    """From opening to closing, both included. Columns are named in capture order, so that no meter's order can differ.
+
+    The question is the same for all meters of a kind in a night, so it is built once.
+    """
+    times = quarter_ends(start, end, timezone)
+    asked = layout.needed() if asking.columns else None
+    selected = access.Range(
         by=layout.columns[layout.clock_column],
-        start=_stamp(int(frame.times[0]), frame, asking.deviation),
-        end=_stamp(int(frame.times[-1]), frame, asking.deviation),
-        columns=tuple(layout.columns[place] for place in layout.needed()) if asking.columns else (),
+        start=_stamp(int(times[0]), timezone, asking.deviation, sign_reversed),
+        end=_stamp(int(times[-1]), timezone, asking.deviation, sign_reversed),
+        columns=() if asked is None else tuple(layout.columns[place] for place in asked),
     )
+    return _buffer(obis, layout, selected, asked, 2 * len(times) + SPARE_ROWS)
 
 
-def _stamp(utc: int, frame: Frame, deviation: bool) -> bytes:
-    offset_s = offset_at(frame.timezone, utc)
-    summer = is_summer(frame.timezone, utc)
-    stamp = DateTime.of_utc(utc, offset_s, daylight_saving=summer, deviation=deviation)
-    if deviation and frame.sign_reversed:
+def _stamp(utc: int, timezone: str, deviation: bool, sign_reversed: bool) -> bytes:
+    summer = is_summer(timezone, utc)
+    stamp = DateTime.of_utc(utc, offset_at(timezone, utc), daylight_saving=summer, deviation=deviation)
+    if deviation and sign_reversed:
         stamp = replace(stamp, deviation_min=-stamp.deviation_min)
     return stamp.encode()
 
@@ -170,7 +190,9 @@ def _by_entry(
             first_column=asked[0] + 1 if asked else 1,
             last_column=asked[-1] + 1 if asked else 0,
         )
-        value = yield from get(_buffer(companion, layout, entries, asked, last - first + 1 + SPARE_ROWS), no)
+        value = yield from get(
+            _buffer(companion.quarter.obis, layout, entries, asked, last - first + 1 + SPARE_ROWS), no
+        )
         if value is None:
             return None
         readings = readings_of(value, layout, frame, shapes=shapes_of(layout, asked), findings=findings)
@@ -199,7 +221,7 @@ def _lacks(readings: Readings) -> bool:
 
 
 def _buffer(
-    companion: Companion,
+    obis: bytes,
     layout: Layout,
     selected: access.Range | access.Entries | None,
     asked: tuple[int, ...] | None,
@@ -210,7 +232,7 @@ def _buffer(
     most = min(rows, layout.entries + SPARE_ROWS)
     return Get(
         class_id=PROFILE_GENERIC,
-        obis=companion.quarter.obis,
+        obis=obis,
         attribute=BUFFER,
         access=None if selected is None else access.encode(selected),
         max_bytes=MAX_SHORT_BYTES + most * row_bytes,
