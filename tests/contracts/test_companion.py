@@ -78,7 +78,8 @@ def test_its_objects_are_of_known_classes_and_none_can_interrupt_a_supply(compan
 
 
 def test_its_profiles_and_logs_have_addresses_of_their_own(companion: Companion) -> None:
-    addresses = [one.obis for one in (*companion.profiles.values(), *companion.event_logs.values())]
+    addresses = [one.obis for one in companion.profiles.values()]
+    addresses += [one.obis for one in companion.event_logs.values()]
     assert len(set(addresses)) == len(addresses)
     for profile in companion.profiles.values():
         assert profile.columns[0] == companion.clock

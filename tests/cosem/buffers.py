@@ -30,8 +30,8 @@ LAYOUT = Layout(
 )
 
 
-def utc(*parts: int) -> int:
-    return int(datetime(*parts, tzinfo=UTC).timestamp())
+def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0) -> int:
+    return int(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +86,15 @@ def rows_of(times: Iterable[int], wh: Callable[[int], int] = lambda n: 1000 + 7 
     return [Row(at=int(at), import_wh=wh(n), export_wh=2 * wh(n)) for n, at in enumerate(times)]
 
 
-def frame_of(start: date, end: date, *, now: float | None = None, **other: object) -> Frame:
+def frame_of(start: date, end: date, *, now: float | None = None, sign_reversed: bool = False) -> Frame:
     """What is wanted of these days, once they are over."""
-    made = Frame(meter="m-1", start=start, end=end, timezone=AMSTERDAM, now=0.0, channels=(IMPORT, EXPORT))
-    made = replace(made, **other)
+    made = Frame(
+        meter="m-1",
+        start=start,
+        end=end,
+        timezone=AMSTERDAM,
+        now=0.0,
+        channels=(IMPORT, EXPORT),
+        sign_reversed=sign_reversed,
+    )
     return replace(made, now=float(made.times[-1]) + 3600 if now is None else now)

@@ -127,17 +127,17 @@ def test_the_fingerprint_changes_with_the_meaning_and_with_nothing_else() -> Non
     whole = layouts.of_companion(SMR)
     assert whole.fingerprint == layouts.of_companion(companions.load("smr-5.0")).fingerprint
     assert whole.asked(Asking("entry")).fingerprint == whole.fingerprint
-    changes: list[dict[str, object]] = [
-        {"columns": whole.columns[::-1]},
-        {"roles": (CLOCK, IGNORED, *whole.roles[2:])},
-        {"period_s": 3600},
-        {"entries": 480},
-        {"sort_method": 2},
-        {"multipliers": MappingProxyType({IMPORT: 10, EXPORT: 1})},
-        {"assumed": ("capture period",)},
+    changed = [
+        replace(whole, columns=whole.columns[::-1]),
+        replace(whole, roles=(CLOCK, IGNORED, *whole.roles[2:])),
+        replace(whole, period_s=3600),
+        replace(whole, entries=480),
+        replace(whole, sort_method=2),
+        replace(whole, multipliers=MappingProxyType({IMPORT: 10, EXPORT: 1})),
+        replace(whole, assumed=("capture period",)),
     ]
-    prints = {replace(whole, **change).fingerprint for change in changes}
-    assert len(prints) == len(changes)
+    prints = {one.fingerprint for one in changed}
+    assert len(prints) == len(changed)
     assert whole.fingerprint not in prints
 
 

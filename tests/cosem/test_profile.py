@@ -37,7 +37,7 @@ WRITINGS = {
 
 
 def times_of(day: date, days: int = 1) -> list[int]:
-    return quarter_ends(day, day + timedelta(days=days), AMSTERDAM).tolist()
+    return list(map(int, quarter_ends(day, day + timedelta(days=days), AMSTERDAM)))
 
 
 def codes(readings: Readings) -> list[str]:

@@ -22,7 +22,7 @@ from kwartier.errors import InputError, WireError
 from kwartier.model import Missing
 from kwartier.simulate.household import seeded
 from kwartier.simulate.meter import SimulatedMeter
-from tests.cosem.asked import Asked, carry_out
+from tests.cosem.asked import Asked, Objects, carry_out
 from tests.cosem.buffers import AMSTERDAM, EXPORT, IMPORT, LAYOUT, Row, Writing, rows_of, utc
 
 BASE = companions.load("smr-5.5")
@@ -34,16 +34,16 @@ TEMPORARY = 2
 DENIED = 3
 
 
-def quirky(*quirks: Quirk, **quarter: object) -> Companion:
+def quirky(*quirks: Quirk, encoding: str = "array") -> Companion:
     profiles = dict(BASE.profiles)
-    profiles["quarter"] = replace(BASE.quarter, **quarter)
+    profiles["quarter"] = replace(BASE.quarter, encoding=encoding)
     return replace(BASE, quirks=frozenset(quirks), profiles=MappingProxyType(profiles))
 
 
 def read(
     companion: Companion,
     *,
-    meter: object = None,
+    meter: Objects | None = None,
     start: date = DAY,
     days: int = 1,
     now: float = NOW,

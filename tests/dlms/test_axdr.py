@@ -4,6 +4,7 @@ import re
 import struct
 import tomllib
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +187,7 @@ def test_a_number_that_does_not_fit_is_refused_and_the_extremes_are_not(tag: int
         Data(Tag.BIT_STRING, BitString(9, b"\x00")),
         Data(Tag.BIT_STRING, b"\x00"),
         Data(Tag.FLOAT64, Float(bytes(4))),
-        Data(Tag.FLOAT32, 1.5),
+        Data(Tag.FLOAT32, 3),
         Data(Tag.ARRAY, None),
         Data(Tag.STRUCTURE, BitString(8, b"\x00")),
         Data(Tag.COMPACT_ARRAY, ()),
@@ -221,12 +222,12 @@ def test_a_vector_cut_short_or_with_a_tail_is_refused(row: dict[str, Any]) -> No
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.get("gurux")], ids=lambda row: row["name"])
 def test_a_foreign_decoder_reads_the_vector_to_the_same_value(row: dict[str, Any]) -> None:
-    def bare(value: Any) -> Any:
+    def bare(value: object) -> object:
         if isinstance(value, list):
             return [bare(one) for one in value]
-        if isinstance(value, str | bool) or value is None:
-            return value
-        return type(value).__mro__[-2](value)  # its numbers are subclasses of int and float
+        if isinstance(value, float):
+            return float(value)
+        return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     theirs = _GXCommon.getData(None, GXByteBuffer(unhex(row["hex"])), _GXDataInfo())
     assert bare(theirs) == (None if row["plain"] == "null" else row["plain"])
@@ -366,7 +367,7 @@ def test_a_compact_array_within_a_description_is_refused() -> None:
 # Passing over.
 
 
-def _outcome(take: Any, octets: bytes) -> tuple[str, int]:
+def _outcome(take: Callable[[Cursor], object], octets: bytes) -> tuple[str, int]:
     cursor = Cursor(octets)
     try:
         take(cursor)

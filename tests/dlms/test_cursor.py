@@ -1,5 +1,7 @@
 """The cursor: nothing is read that is not there, and a window is read to its end."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,7 +41,7 @@ def test_numbers_are_big_endian_and_the_place_moves_on() -> None:
 
 
 @pytest.mark.parametrize("read", [Cursor.u8, Cursor.peek, Cursor.u16, Cursor.u32, lambda c: c.take(2), Cursor.length])
-def test_a_read_past_the_end_fails_and_moves_nothing(read: object) -> None:
+def test_a_read_past_the_end_fails_and_moves_nothing(read: Callable[[Cursor], object]) -> None:
     cursor = Cursor(b"\xff", 1)
     with pytest.raises(WireError) as caught:
         read(cursor)

@@ -1,7 +1,6 @@
 """Where simulated meters listen: counters that outlive a session, a public client that sees little, lines that end."""
 
 import asyncio
-from collections.abc import Iterator
 from itertools import count
 
 import pytest
@@ -25,7 +24,7 @@ REGISTER = COMPANION.objects["import_wh"].obis
 
 
 @pytest.fixture
-def station() -> Iterator[Station]:
+def station() -> Station:
     numbers = count(1)
     return Station(
         meter=SimulatedMeter(COMPANION, seeded(1), now=lambda: 1_772_766_000.0),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -245,7 +246,7 @@ def test_each_refusal_is_one() -> None:
         Quirk.REFUSES_COLUMNS: chosen,
     }
     for quirk, asked in cases.items():
-        refuses(quirk, lambda meter, asked=asked: meter.get(7, QUARTER, 2, asked))
+        refuses(quirk, partial(SimulatedMeter.get, class_id=7, obis=QUARTER, attribute=2, access=asked))
     some = access.encode(Entries(first=1, last=2, first_column=2, last_column=3))
     refuses(Quirk.REFUSES_COLUMNS, lambda meter: meter.get(7, QUARTER, 2, some))
     refuses(Quirk.REFUSES_SCALER, lambda meter: meter.get(3, obis("1-0:1.8.0"), 3, None))

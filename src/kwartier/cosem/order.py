@@ -31,7 +31,8 @@ def settle_by_order(found: Candidates, following_s: Ints) -> None:
     """Settle rows with two candidates where every growing order of moments agrees.
 
     ``following_s``: seconds that the rows without a stamp behind each stamped one take, in whatever direction. Rows without
-    a candidate are passed over. A buffer that runs from new to old is taken backwards. Where no order is possible nothing is settled.
+    a candidate are passed over. A buffer that runs from new to old is taken backwards. Where no order is possible nothing is
+    settled.
     """
     places = np.flatnonzero(found.count > 0)
     between = following_s[places].tolist()[:-1]

@@ -91,9 +91,8 @@ def _remarks(layout: Layout, frame: Frame) -> tuple[Finding, ...]:
     """What is to be said of the layout itself."""
     opening, closing = int(frame.times[0]), int(frame.times[-1])
     said = [("layout-assumed", f"the meter does not tell its {what}") for what in layout.assumed]
-    for name in frame.channels:
-        if name not in layout.roles:
-            said.append(("channel-not-captured", f"the profile does not hold {name}"))
+    lacking = [name for name in frame.channels if name not in layout.roles]
+    said += [("channel-not-captured", f"the profile does not hold {name}") for name in lacking]
     return tuple(Finding(code=code, start=opening, end=closing, reason=reason) for code, reason in said)
 
 

@@ -59,10 +59,8 @@ def _element(contents: Cursor, steps: list[Step]) -> Data:
     nest = Nest()
     whole: Data | None = None
     for tag, count in steps:
-        if tag in CONTAINERS:
-            whole = nest.open(tag, count, contents.at)
-        else:
-            whole = nest.add(Data(tag, KINDS[tag].read(contents)))
+        is_container = tag in CONTAINERS
+        whole = nest.open(tag, count, contents.at) if is_container else nest.add(Data(tag, KINDS[tag].read(contents)))
     if whole is None:
         raise WireError("truncated", "a type description that describes no whole value")
     return whole
