@@ -126,6 +126,11 @@ def test_a_frame_that_is_cut_short_is_no_damaged_one_unless_its_header_is() -> N
     assert code_of(decode(changed(good, 2)[:30])) == "bad-hcs"
 
 
+def test_flags_alone_are_no_frame() -> None:
+    assert code_of(decode(b"\x7e")) == "truncated"
+    assert code_of(decode(b"\x7e" * 100)) == "truncated"
+
+
 def test_other_llc_bytes_than_those_of_dlms_are_refused() -> None:
     odd = Frame(destination=CLIENT, source=METER, control=Kind.UI, information=b"\xaa\xaa\x00" + push())
     assert code_of(decode(odd.encode())) == "bad-llc"

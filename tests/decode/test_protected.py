@@ -269,3 +269,14 @@ def test_a_push_over_the_bus_that_names_another_suite_and_has_no_tag_is_read_unv
     assert found.layers[-2].fields["suite"] == 1
     assert found.as_json()["body"] == PLAIN
     assert found.as_json()["unverified"] is True
+
+
+def test_what_an_encrypted_p1_port_sends_in_a_row_is_told_apart() -> None:
+    first, second = (telegram(f"1-0:1.8.1(00000{place}.426*kWh)") for place in (1, 2))
+    sent = protect(first, counter=1) + protect(second, counter=2)
+    found = decode(sent, BOTH)
+    assert [layer.kind for layer in found.layers] == ["ciphered", "p1", "ciphered", "p1"]
+    assert found.layers[2].offset == len(protect(first))
+    assert [one.body for one in found.messages] == [body_of(first, Keys()), body_of(second, Keys())]
+    assert code_of(decode(sent[:-1], BOTH)) == "bad-length"
+    assert code_of(decode(sent + b"\x00\x00", BOTH)) == "trailing-bytes"

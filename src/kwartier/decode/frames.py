@@ -87,6 +87,8 @@ def hdlc(stretch: Stretch) -> Iterator[Piece]:
         while at < len(data) and data[at] == FLAG:
             at += 1
         if at == len(data):
+            if not start:
+                raise WireError("truncated", f"{len(data)} flags, and no frame between them")
             break
         length = frame_length(data, at)
         stop = at + length

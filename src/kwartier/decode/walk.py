@@ -75,7 +75,11 @@ class Walk:
         elif data[:2] == b"\x00\x01" and len(data) > 2:
             self._framed(frames.wrapped(stretch), stretch)
         else:
-            self.apdu(stretch, Place())
+            at = 0
+            while at < len(stretch):
+                stop = _apdu_end(stretch.data, at)
+                self.apdu(stretch.cut(at, stop), Place())
+                at = stop
         for _, parts in self._transfers.values():
             raise WireError(
                 "lost-block", f"the last block of the transfer that begins at offset {parts[0].offset(0)} is not there"
@@ -83,8 +87,10 @@ class Walk:
 
     def _layer(self, kind: str, stretch: Stretch, place: Place, fields: Fields) -> int:
         layers = self._found.layers
-        if place.depth > MAX_NESTING or len(layers) >= MAX_LAYERS:
-            raise WireError("too-deep", f"more than {MAX_NESTING} layers within each other, or {MAX_LAYERS} in all")
+        if place.depth > MAX_NESTING:
+            raise WireError("too-deep", f"more than {MAX_NESTING} layers within each other")
+        if len(layers) >= MAX_LAYERS:
+            raise WireError("too-many-blocks", f"more than {MAX_LAYERS} layers in one capture")
         layer = Layer(kind=kind, offset=stretch.offset(0), length=len(stretch), depth=place.depth, fields=fields)
         layers.append(layer)
         return len(layers) - 1
@@ -371,6 +377,19 @@ class Walk:
 _PUSH_TAG = 0x0F
 _MESSAGE_TAGS = frozenset(row.head[0] for row in registry.ROWS) - {axdr.Tag.ARRAY}
 """Tags more likely of a message than of a bare value: an array is met more often than an initiate-request."""
+
+
+def _apdu_end(data: bytes, at: int) -> int:
+    """Where the unframed APDU at ``at`` ends: with the capture, unless it is under general ciphering, which says its length.
+
+    So the messages of an encrypted P1 port, which come one behind the other, are told apart.
+    """
+    if data[at] not in (protection.GENERAL_GLO, protection.GENERAL_DED):
+        return len(data)
+    cursor = Cursor(data, at + 1)
+    cursor.take(cursor.length())
+    length = cursor.length()
+    return min(cursor.at + length, len(data))
 
 
 def _block_end(data: bytes, at: int) -> int:
