@@ -34,6 +34,8 @@ _COLUMN_NAME = re.compile(r"[A-Za-z_ -]{1,24}")
 
 Value = str | int | bytes | None
 Row = dict[str, Value]
+Check = Callable[[int, Row], tuple[str, str] | None]
+"""Line and row -> the column and the reason why it does not go with the rows before it; None: it does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +69,12 @@ class Rows:
     bad: list[BadRow]
 
 
-def read(path: Path, columns: Sequence[Column], *, unique: str, skip_bad: bool = False) -> Rows:
+def read(
+    path: Path, columns: Sequence[Column], *, unique: str, check: Check | None = None, skip_bad: bool = False
+) -> Rows:
     """The rows of ``path`` (CSV, or Parquet by its ending); no two with the same ``unique`` column.
+
+    ``check`` is asked about each row that is good by itself.
 
     Raises ``InputError``: ``unreadable-file``, ``bad-header``, and ``bad-rows`` unless ``skip_bad``.
     """
@@ -79,6 +85,8 @@ def read(path: Path, columns: Sequence[Column], *, unique: str, skip_bad: bool =
         row, problem = ({}, misfit) if misfit is not None else _row(cells, columns)
         if problem is None and row[unique] in seen:
             problem = (unique, f"the same as in line {seen[row[unique]]}")
+        if problem is None and check is not None:
+            problem = check(line, row)
         if problem is None:
             seen[row[unique]] = line
             good.append((line, row))

@@ -87,6 +87,20 @@ def columns(companions: Sequence[str]) -> tuple[Column, ...]:
 
 _METER_COLUMNS = [column.name for column in meters.columns]
 _CONNECTION_COLUMNS = [column.name for column in connections.columns]
+_STATED = [name for name in _CONNECTION_COLUMNS if name not in ("ean", "known_at")]
+
+
+def _agreement() -> rowfile.Check:
+    """Meters of one connection say the same of it: which of two is right cannot be guessed."""
+    stated: dict[str, tuple[int, rowfile.Row]] = {}
+
+    def check(line: int, row: rowfile.Row) -> tuple[str, str] | None:
+        first, before = stated.setdefault(str(row["ean"]), (line, row))
+        differing = (name for name in _STATED if row[name] != before[name])
+        name = next(differing, None)
+        return None if name is None else (name, f"line {first} has another one for the same ean")
+
+    return check
 
 
 def _store_connections(connection: Connection, eans: Mapping[str, rowfile.Row]) -> None:
@@ -129,7 +143,7 @@ class Registry:
     def import_file(self, path: Path, *, at: int, skip_bad: bool = False, refused: Path | None = None) -> Imported:
         """Take in ``fleet.csv`` (or Parquet): all of it, or with ``skip_bad`` the good rows. ``at``: UTC seconds."""
         known = companion.companions(self._companion_folder)
-        rows = rowfile.read(path, columns(known), unique="meter", skip_bad=skip_bad)
+        rows = rowfile.read(path, columns(known), unique="meter", check=_agreement(), skip_bad=skip_bad)
         good = sorted((row for _, row in rows.good), key=lambda row: str(row["meter"]))
         updated = 0
         with writing(self._engine) as connection:
