@@ -7,9 +7,6 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 WORKERS ?= 2
 
-export PIP_NO_PYTHON_VERSION_WARNING := 1
-export PYTHONDONTWRITEBYTECODE :=
-
 .PHONY: demo test test-long check bench docs locks clean
 .DELETE_ON_ERROR:
 
@@ -64,7 +61,7 @@ $(VENV)/.dev-installed: requirements/dev.txt $(VENV)/.base-installed
 $(VENV)/.kwartier-installed: pyproject.toml src/kwartier/__init__.py requirements/build.txt $(VENV)/.base-installed
 	rm -rf $(VENV)/build-tools
 	$(PIP) --require-hashes --target $(VENV)/build-tools -r requirements/build.txt
-	PYTHONPATH=$(VENV)/build-tools $(PIP) --no-deps --no-build-isolation --editable .
+	PYTHONPATH="$(CURDIR)/$(VENV)/build-tools" $(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 clean:

@@ -19,7 +19,7 @@ MAX_APDU = 0xFFFF
 def encode(source: int, destination: int, apdu: bytes) -> bytes:
     """``apdu`` behind its header."""
     if len(apdu) > MAX_APDU:
-        raise StateError("apdu-too-long", f"an APDU of {len(apdu)} bytes, the wrapper carries {MAX_APDU}")
+        raise StateError("unbuildable", f"an APDU of {len(apdu)} bytes, the wrapper carries {MAX_APDU}")
     return HEADER.pack(VERSION, source, destination, len(apdu)) + apdu
 
 
