@@ -68,6 +68,8 @@ STAMP = axdr.octets(bytes(12))
         b"\x03" + axdr.encode(axdr.structure(*[axdr.u8(0)] * 4)),
         b"\x00" + axdr.encode(axdr.structure(*[axdr.u8(0)] * 4)),
         b"\x02" + axdr.encode(axdr.structure(*[axdr.u8(0)] * 3)),
+        b"\x02" + axdr.encode(axdr.structure(axdr.u8(1), axdr.u8(1), axdr.u32(0x10000), axdr.u8(0))),
+        b"\x02" + axdr.encode(axdr.structure(axdr.u64(2**32), axdr.u8(1), axdr.u8(1), axdr.u8(0))),
         b"\x02" + axdr.encode(axdr.structure(*[axdr.i8(-1)] * 4)),
         b"\x02" + axdr.encode(axdr.structure(*[Data(Tag.BOOLEAN, True)] * 4)),
         b"\x02" + axdr.encode(axdr.array(*[axdr.u8(0)] * 4)),

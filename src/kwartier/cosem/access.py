@@ -19,6 +19,7 @@ MAX_COLUMNS = 64
 """Capture objects in one profile, or columns in one request."""
 MAX_ACCESS_BYTES = 4096
 MAX_ENTRY = 0xFFFF_FFFF
+MAX_COLUMN = 0xFFFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +123,8 @@ def parse(access: bytes) -> Range | Entries:
             by, start, end, columns = parts
             return Range(by=object_of(by), start=_stamp(start), end=_stamp(end), columns=objects_of(columns))
         if access[0] == ENTRY_SELECTOR:
-            first, last, first_column, last_column = (_whole(part.value) for part in parts)
+            first, last = (_whole(part.value, MAX_ENTRY) for part in parts[:2])
+            first_column, last_column = (_whole(part.value, MAX_COLUMN) for part in parts[2:])
             return Entries(first=first, last=last, first_column=first_column, last_column=last_column)
     raise WireError("bad-access", f"selector {access[0]} with parameters of tag {data.tag}")
 
@@ -131,8 +133,8 @@ def _is_whole(value: object, low: int, high: int) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
-def _whole(value: axdr.Value) -> int:
-    if not _is_whole(value, 0, MAX_ENTRY):
+def _whole(value: axdr.Value, high: int) -> int:
+    if not _is_whole(value, 0, high):
         raise WireError("bad-access", "an entry or a column is no number that it could be")
     return value
 
