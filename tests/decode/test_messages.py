@@ -132,6 +132,10 @@ BODIES: list[tuple[str, object]] = [
     ("0C02 C3A9", "é"),
     ("0900", "0x"),
     ("16 05", 5),
+    # Tag and length of these are a tab or a line feed and a slash, and no telegram.
+    ("092F" + "4B" * 47, "0x" + "4B" * 47),
+    ("0A2F" + "4B" * 47, "K" * 47),
+    ("090A2F" + "4B" * 9, "0x2F" + "4B" * 9),
 ]
 
 

@@ -5,6 +5,7 @@ import pytest
 from kwartier.decode import Decoded, Keys, decode
 from kwartier.decode.show import UNVERIFIED, lines
 from kwartier.dlms import services, wrapper
+from kwartier.dlms.association import Aarq
 from kwartier.dlms.protection import AUTHENTICATED
 from kwartier.errors import InputError
 from tests.decode.building import (
@@ -280,3 +281,23 @@ def test_what_an_encrypted_p1_port_sends_in_a_row_is_told_apart() -> None:
     assert [one.body for one in found.messages] == [body_of(first, Keys()), body_of(second, Keys())]
     assert code_of(decode(sent[:-1], BOTH)) == "bad-length"
     assert code_of(decode(sent + b"\x00\x00", BOTH)) == "trailing-bytes"
+
+
+def test_blocks_of_which_one_is_unverified_make_no_verified_value() -> None:
+    raw = get_response(6)[4:]
+    first, last = (
+        services.GetResponseBlock(invoke_id_and_priority=0xC1, last_block=end, block_number=number, raw=part).encode()
+        for number, end, part in ((1, False, raw[:50]), (2, True, raw[50:]))
+    )
+    mixed = wrapper.encode(1, 16, encrypted_only(first)) + wrapper.encode(1, 16, protect(last))
+    found = decode(mixed, Keys(ek=EK, ak=AK, unverified=True))
+    assert found.as_json()["body"] == body_of(get_response(6), Keys())
+    assert [one.unverified for one in found.messages] == [True, True]
+
+
+def test_a_dedicated_key_that_no_tag_vouches_for_opens_nothing_where_tags_are_verified() -> None:
+    proposed = services.InitiateRequest(conformance=1, max_pdu=0, dedicated_key=DEDICATED).encode()
+    asked_for = Aarq(application_context=3, calling_title=METER_TITLE, user_information=encrypted_only(proposed))
+    sent = wrapper.encode(1, 16, asked_for.encode()) + wrapper.encode(1, 16, protect(push(), dedicated=True))
+    assert decode(sent, Keys(ek=EK, ak=AK, unverified=True)).layers[-1].fields["plain"] is None
+    assert decode(sent, Keys(ek=EK, unverified=True)).as_json()["body"] == PLAIN

@@ -26,7 +26,7 @@ TITLE_BYTES = 8
 MAX_NAME_SHOWN = 60
 
 CaptureArgument = Annotated[
-    str, typer.Argument(metavar="[HEX|FILE|-]", help="Hex digits, a file (hex, binary or P1 text), or - for stdin.")
+    str, typer.Argument(metavar="HEX|FILE|-", help="Hex digits, a file (hex, binary or P1 text), or - for stdin.")
 ]
 EkOption = Annotated[str | None, typer.Option("--ek", envvar="KWARTIER_EK", help="Encryption key, 32 hex digits.")]
 AkOption = Annotated[str | None, typer.Option("--ak", envvar="KWARTIER_AK", help="Authentication key, 32 hex digits.")]

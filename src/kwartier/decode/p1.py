@@ -21,6 +21,7 @@ VERSION_OBJECTS = ("1-3:0.2.8", "0-0:96.1.4")
 """Where Dutch and Belgian meters give the version of their telegram."""
 WINTER, SUMMER = timezone(timedelta(hours=1), "CET"), timezone(timedelta(hours=2), "CEST")
 _END = re.compile(rb"[\r\n]!([^\r\n]*)(?:\r?\n|\r)?")
+_START = re.compile(rb"[\r\n\t \0]*/[^\s/]{3}\S[^\r\n]*[\r\n]")
 _NO_BLANK = re.compile(rb"[^\r\n\t \0]")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _CRC = re.compile(r"[0-9A-Fa-f]{4}")
@@ -95,8 +96,11 @@ class Telegram:
 
 
 def is_telegram(data: bytes) -> bool:
-    """Whether ``data`` starts like a telegram, blanks before it left aside."""
-    return data[next_telegram(data, 0) :][:1] == b"/"
+    """Whether ``data`` starts with the first line of a telegram, blanks before it left aside.
+
+    The line is looked at as a whole: a line feed is also the tag of a visible string, and a slash its length.
+    """
+    return _START.match(data, 0, MAX_TELEGRAM_BYTES) is not None
 
 
 def next_telegram(data: bytes, at: int) -> int:

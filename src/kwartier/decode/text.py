@@ -34,7 +34,7 @@ def capture_of(content: bytes, name: str) -> bytes:
     if len(content) > MAX_INPUT_BYTES:
         raise InputError("capture-too-long", f"{name} holds more than {MAX_INPUT_BYTES} bytes")
     content = content.removeprefix(_MARK)
-    if is_telegram(content) and not content.lstrip().startswith(b"//"):
+    if is_telegram(content):
         return content
     if content.translate(None, _TEXT):
         return content

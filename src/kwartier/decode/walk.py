@@ -6,7 +6,7 @@ a stretch of bytes begins and goes on with what it finds inside, and the order o
 the error.
 
 What one message tells is remembered for the next: the system titles in AARQ and AARE, by who sent them, and a dedicated
-key in an initiate-request that could be deciphered.
+key in an initiate-request that was deciphered.
 """
 
 from collections.abc import Iterator
@@ -27,6 +27,7 @@ MAX_LAYERS = 30_000
 INEXACT = ("truncated", "trailing-bytes")
 """What is wrong with a value that ends too early or too late; where the frame is intact, the meter sent it so."""
 LLC_BYTES = 3
+TELEGRAM = ord("/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,25 @@ class Opened(NamedTuple):
     verified: bool
 
 
+class Gathered:
+    """Pieces of one message: it is intact only if every piece is, and unverified if any is."""
+
+    __slots__ = ("parts", "place")
+
+    def __init__(self) -> None:
+        self.parts: list[Stretch] = []
+        self.place: Place | None = None
+
+    def add(self, part: Stretch, place: Place) -> Place:
+        """Take in a piece; what then vouches for all of them."""
+        before = self.place or place
+        self.parts.append(part)
+        self.place = replace(
+            place, intact=place.intact and before.intact, unverified=place.unverified or before.unverified
+        )
+        return self.place
+
+
 class Walk:
     """One capture, walked once."""
 
@@ -62,13 +82,15 @@ class Walk:
         self._keys = keys
         self._dedicated = keys.dedicated
         self._titles: dict[int, bytes] = {}
-        self._transfers: dict[frames.Party | None, tuple[gbt.Receiver, list[Stretch]]] = {}
-        self._blocks: dict[frames.Party | None, list[Stretch]] = {}
+        self._transfers: dict[frames.Party | None, tuple[gbt.Receiver, Gathered]] = {}
+        self._blocks: dict[frames.Party | None, Gathered] = {}
 
     def capture(self, stretch: Stretch) -> None:
         """The whole capture: frames of one kind in a row, telegrams, or an APDU without any frame."""
         data = stretch.data
-        if data[:1] == b"\x7e" or frames.frame_length(data, 0) == len(data):
+        if p1.is_telegram(data):
+            self._telegrams(stretch, Place())
+        elif data[:1] == b"\x7e" or frames.frame_length(data, 0) == len(data):
             self._framed(frames.hdlc(stretch), stretch)
         elif frames.is_mbus(data):
             self._framed(frames.segments(stretch), stretch)
@@ -80,10 +102,9 @@ class Walk:
                 stop = _apdu_end(stretch.data, at)
                 self.apdu(stretch.cut(at, stop), Place())
                 at = stop
-        for _, parts in self._transfers.values():
-            raise WireError(
-                "lost-block", f"the last block of the transfer that begins at offset {parts[0].offset(0)} is not there"
-            )
+        for _, held in self._transfers.values():
+            start = held.parts[0].offset(0)
+            raise WireError("lost-block", f"the last block of the transfer that begins at offset {start} is not there")
 
     def _layer(self, kind: str, stretch: Stretch, place: Place, fields: Fields) -> int:
         layers = self._found.layers
@@ -107,7 +128,7 @@ class Walk:
         if not data:
             raise WireError("truncated", f"nothing at offset {stretch.offset(0)} where an APDU belongs")
         inner = replace(place, depth=place.depth + 1)
-        if p1.is_telegram(data):
+        if data[0] == TELEGRAM:
             self._telegrams(stretch, place)
         elif data[:LLC_BYTES] in (hdlc_segments.LLC_COMMAND, hdlc_segments.LLC_RESPONSE):
             self._layer("llc", stretch, place, {"llc": hexed(data[:LLC_BYTES])})
@@ -149,16 +170,16 @@ class Walk:
 
     def _block(self, block: gbt.Block, stretch: Stretch, place: Place) -> None:
         held = self._transfers.pop(place.party, None)
-        receiver, parts = held or (gbt.Receiver(max_bytes=frames.MAX_APDU), [])
-        parts.append(stretch.cut(len(stretch) - len(block.data)))
+        receiver, gathered = held or (gbt.Receiver(max_bytes=frames.MAX_APDU), Gathered())
+        together = gathered.add(stretch.cut(len(stretch) - len(block.data)), place)
         try:
             whole, _ = receiver.feed(stretch.data)
         except WireError as error:
             raise frames.located(error, f"block at offset {stretch.offset(0)}") from None
         if whole is None:
-            self._transfers[place.party] = (receiver, parts)
+            self._transfers[place.party] = (receiver, gathered)
         else:
-            self.apdu(joined(parts), replace(place, depth=place.depth + 1))
+            self.apdu(joined(gathered.parts), replace(together, depth=place.depth + 1))
 
     # Protection
 
@@ -278,8 +299,6 @@ class Walk:
             said.data = stretch.cut(data.rindex(found.values[0]))
         if isinstance(message, Aarq | Aare | Rlrq | Rlre):
             self._user_information(message, said, stretch, place)
-        elif isinstance(message, services.InitiateRequest):
-            self._dedicated = message.dedicated_key or self._dedicated
         elif isinstance(message, services.GetResponseBlock):
             self._get_block(message, said, stretch, place)
 
@@ -337,6 +356,7 @@ class Walk:
         start = stretch.data.rindex(information)
         inside = stretch.cut(start, start + len(information))
         below = replace(place, depth=place.depth + 1)
+        trusted = False
         if information[0] in protection.CIPHERED_TAGS:
             opened = self._ciphered(inside, below, title=title or self._title_of(place))
             if opened.plain is None:
@@ -344,13 +364,15 @@ class Walk:
                 return
             inside, below = opened.plain, replace(below, depth=below.depth + 1)
             said.unverified = said.unverified or not opened.verified
+            # Where tags are verified, a key that came without one must not open what then passes for verified.
+            trusted = opened.verified or self._keys.ak is None
         said.fields["user_information_plain"] = hexed(inside.data)
         self._found.layers[said.layer].fields["user_information_plain"] = hexed(inside.data)
         try:
             inner = registry.parse(inside.data)
         except WireError as error:
             raise frames.located(error, f"user information at offset {inside.offset(0)}") from None
-        if isinstance(inner, services.InitiateRequest):
+        if trusted and isinstance(inner, services.InitiateRequest):
             self._dedicated = inner.dedicated_key or self._dedicated
         fields = messages.parts(inner).fields
         self._layer("apdu", inside, below, {"apdu": fields.pop("service")})
@@ -359,19 +381,20 @@ class Walk:
 
     def _get_block(self, message: services.GetResponseBlock, said: Message, stretch: Stretch, place: Place) -> None:
         """A block of a long answer. The value is shown with the last one, where the capture holds them all in order."""
-        held = self._blocks.pop(place.party, [])
-        if message.raw is None or message.block_number != len(held) + 1:
+        held = self._blocks.pop(place.party, None) or Gathered()
+        if message.raw is None or message.block_number != len(held.parts) + 1:
             return
-        held.append(stretch.cut(len(stretch) - len(message.raw)))
+        together = held.add(stretch.cut(len(stretch) - len(message.raw)), place)
         if not message.last_block:
             self._blocks[place.party] = held
             return
-        whole = joined(held)
+        whole = joined(held.parts)
+        said.unverified = together.unverified
         try:
             said.body, said.data = axdr.plain(axdr.decode(whole.data)), whole
         except WireError:
             # The answer to a get-request-with-list is no single value, and only its request says that it is one.
-            self._found.remarks.append(f"the {len(held)} blocks together are no single COSEM value")
+            self._found.remarks.append(f"the {len(held.parts)} blocks together are no single COSEM value")
 
 
 _PUSH_TAG = 0x0F
