@@ -7,6 +7,7 @@ before it returns (``synchronous=FULL``, ``synchronous_commit``): the invocation
 What a driver complains about leaves this room as one of our errors, without the values that were on their way.
 """
 
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import as_file, files
@@ -33,7 +34,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -41,6 +42,7 @@ from kwartier.errors import InputError, Retry, StateError
 
 BUSY_TIMEOUT_MS = 30_000
 """How long a process waits for another's transaction."""
+MAX_WAL_TRIES = 100
 SYNCHRONOUS_FULL = 2
 MAX_SAID = 200
 """Characters of a driver's complaint that are passed on."""
@@ -182,14 +184,25 @@ def _prepare_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) ->
     # The driver's own transactions would begin too late: SQLAlchemy's "begin" event does it instead.
     setattr(connection, "isolation_level", None)  # noqa: B010 - the protocol type does not name the attribute
     cursor = connection.cursor()
-    for pragma in (
-        f"busy_timeout={BUSY_TIMEOUT_MS}",  # first: the next one may have to wait already
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    _use_wal(cursor)
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _use_wal(cursor: DBAPICursor) -> None:
+    """Write-ahead logging; two processes that open a new file at once both want to switch it on."""
+    for _ in range(MAX_WAL_TRIES):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            # The switch does not wait for its turn, whatever the timeout. A transaction does.
+            cursor.execute("BEGIN IMMEDIATE")
+            cursor.execute("COMMIT")
+        else:
+            return
+    raise sqlite3.OperationalError("database is locked")
 
 
 def _prepare_postgresql(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
@@ -295,7 +308,7 @@ def troubles(engine: Engine) -> list[str]:
             if connection.exec_driver_sql("PRAGMA synchronous").scalar_one() < SYNCHRONOUS_FULL:
                 found.append("commits are not on the disk when they return")
         else:
-            for name in ("fsync", "synchronous_commit"):
-                if connection.exec_driver_sql(f"SHOW {name}").scalar_one() == "off":
-                    found.append(f"its server runs with {name} off")
+            settings = ("fsync", "synchronous_commit")
+            values = {name: connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in settings}
+            found += [f"its server runs with {name} off" for name, value in values.items() if value == "off"]
     return found

@@ -1,0 +1,97 @@
+"""The settings: made once, checked when read, overridden by the environment."""
+
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from kwartier.errors import InputError
+from kwartier.service import settings
+from kwartier.service.settings import FILE_NAME
+
+TITLE = "4B57540000000001"
+
+
+def write(home: Path, text: str) -> None:
+    (home / FILE_NAME).write_text(text)
+
+
+def refusal(home: Path) -> InputError:
+    with pytest.raises(InputError) as caught:
+        settings.load(home)
+    return caught.value
+
+
+def test_a_title_is_drawn_once_for_each_installation(tmp_path: Path) -> None:
+    titles = set()
+    for number in range(20):
+        home = tmp_path / str(number)
+        home.mkdir()
+        assert settings.create(home)
+        assert not settings.create(home)
+        title = settings.load(home).client_system_title
+        assert re.fullmatch("4B5754[0-9A-F]{10}", title)
+        assert settings.load(home).own_title == bytes.fromhex(title)
+        titles.add(title)
+    assert len(titles) == 20
+
+
+def test_settings_are_private_since_they_may_hold_a_password(tmp_path: Path) -> None:
+    settings.create(tmp_path)
+    assert stat.S_IMODE((tmp_path / FILE_NAME).stat().st_mode) == 0o600
+
+
+def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, f'client_system_title = "{TITLE}"\nread_deadline_s = 30\n')
+    assert settings.load(tmp_path).read_deadline_s == 30
+    monkeypatch.setenv("KWARTIER_READ_DEADLINE_S", "90")
+    assert settings.load(tmp_path).read_deadline_s == 90
+
+
+def test_before_there_is_a_file_the_environment_says_where_the_database_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.defaults().database == ""
+    monkeypatch.setenv("KWARTIER_DATABASE", "postgresql://host/name")
+    assert settings.defaults().database == "postgresql://host/name"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "client_system_title: Field required"),
+        ('client_system_title = "4B5754"', "client_system_title: "),
+        (f'client_system_title = "{TITLE}"\nsize = 3', "size: there is no such setting"),
+        (f'client_system_title = "{TITLE}"\nread_deadline_s = 0', "read_deadline_s: "),
+        (f'client_system_title = "{TITLE}"\nmax_pdu = 10', "max_pdu: "),
+        (f'client_system_title = "{TITLE}"\ndatabase = 3', "database: "),
+        ("client_system_title = x\n", "line 1"),
+        ("\x00", "kwartier.toml"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_named_with_its_file(text: str, said: str, tmp_path: Path) -> None:
+    write(tmp_path, text)
+    error = refusal(tmp_path)
+    assert error.code == "bad-settings"
+    assert FILE_NAME in error.detail
+    assert said in error.detail
+
+
+def test_what_stands_in_a_bad_setting_is_not_repeated(tmp_path: Path) -> None:
+    write(tmp_path, f'client_system_title = "{TITLE}"\npassword = "SECRET"\n')
+    assert "SECRET" not in refusal(tmp_path).sentence()
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", None])
+def test_a_file_that_is_no_text_is_refused(content: bytes | None, tmp_path: Path) -> None:
+    if content is None:
+        (tmp_path / FILE_NAME).mkdir()
+    else:
+        (tmp_path / FILE_NAME).write_bytes(content)
+    assert refusal(tmp_path).code == "bad-settings"
+
+
+def test_a_folder_without_settings_is_no_home(tmp_path: Path) -> None:
+    assert refusal(tmp_path).code == "no-home"
+    file = tmp_path / "file"
+    file.touch()
+    assert refusal(file).code == "no-home"
