@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from dlms_cosem import security, utils
 from dlms_cosem.hdlc import address, frames
 from dlms_cosem.protocol import xdlms
@@ -39,6 +40,36 @@ def test_dlms_cosem_verifies_deciphers_and_reads_the_wrapped_capture() -> None:
     fields = found.layers[1].fields
     assert fields["system_title"] == sealed.system_title.hex().upper()
     assert fields["invocation_counter"] == sealed.invocation_counter
+
+
+SEALED = (
+    "P1 telegram inside general-glo-ciphering",
+    "wired M-Bus, general-glo-ciphering in three segments",
+    "general block transfer, one block a HDLC frame",
+)
+
+
+@pytest.mark.parametrize("name", SEALED)
+def test_dlms_cosem_verifies_and_deciphers_what_the_other_captures_carry(name: str) -> None:
+    found = decode(captures()[name], Keys(ek=EK, ak=AK))
+    (layer,) = (one for one in found.layers if one.kind == "ciphered")
+    plain = bytes.fromhex(str(layer.fields["plain"]))
+    counter = layer.fields["invocation_counter"]
+    assert isinstance(counter, int)
+    control = security.SecurityControlField(security_suite=0, authenticated=True, encrypted=True)
+    sealed = security.encrypt(
+        security_control=control,
+        system_title=METER_TITLE,
+        invocation_counter=counter,
+        key=EK,
+        plain_text=plain,
+        auth_key=AK,
+    )
+    assert sealed[: len(plain)] != plain
+    theirs: Any = xdlms.GeneralGlobalCipher(
+        system_title=METER_TITLE, security_control=control, invocation_counter=counter, ciphered_text=sealed
+    )
+    assert decode(theirs.to_bytes(), Keys(ek=EK, ak=AK)).as_json()["body"] == found.as_json()["body"]
 
 
 def test_what_dlms_cosem_ciphers_we_verify_and_read() -> None:
