@@ -1,6 +1,7 @@
 """Two cores back to back: our client and our server with nothing but bytes between them, whole or one at a time."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from kwartier.dlms import axdr
 from kwartier.dlms.events import Event
@@ -92,7 +93,7 @@ def make_pair(
     point: AssociationPoint | None = None,
     keys: SessionKeys | None = KEYS,
     counters: CounterRange | None = None,
-    **parameters: object,
+    **parameters: Any,  # noqa: ANN401 - whatever AssociationParameters takes
 ) -> Pair:
     """A client at address 1 and a meter at logical device 1 that share their keys, unless told otherwise."""
     objects = objects or Objects()
@@ -101,7 +102,7 @@ def make_pair(
         WrapperLink(source=1, destination=1),
         WrapperLink(source=1, destination=None),
     )
-    settings: dict[str, object] = {"own_title": OWN_TITLE, "peer_title": METER_TITLE, **parameters}
+    settings: dict[str, Any] = {"own_title": OWN_TITLE, "peer_title": METER_TITLE, **parameters}
     client = ClientSession(
         AssociationParameters(**settings),
         client_link,

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kwartier.dlms.events import Answer
 from kwartier.dlms.hdlc import Address, Frame, FrameReader, Kind, Parameters
 from kwartier.dlms.hdlc_link import MAX_IDLE_FRAMES, POLL_PAUSE_S, HdlcLink
+from kwartier.dlms.hdlc_segments import SMALLEST_SEGMENT_BYTES
 from kwartier.dlms.link import LinkState
 from kwartier.errors import KwartierError, LinkLost, WireError
 from tests.dlms.pairs import make_pair
@@ -56,7 +58,9 @@ def test_a_whole_session_over_hdlc(address: Address, step: int) -> None:
     session = make_pair(links=links, step=step, max_pdu=512)
     assert associate(session)
     for operation in (GET_CLOCK, GET_PROFILE):
-        assert ask(session, operation).value == session.objects.values[operation.class_id, operation.obis, 2]
+        answer = ask(session, operation)
+        assert isinstance(answer, Answer)
+        assert answer.value == session.objects.values[operation.class_id, operation.obis, 2]
     session.client.release(session.now)
     session.run()
     assert links[0].state is LinkState.CLOSED
@@ -65,8 +69,9 @@ def test_a_whole_session_over_hdlc(address: Address, step: int) -> None:
 
 parameters = st.builds(
     Parameters,
-    max_info_tx=st.integers(1, 300),
-    max_info_rx=st.integers(1, 300),
+    # What has to come in more segments than one per so many bytes is taken for babble.
+    max_info_tx=st.integers(SMALLEST_SEGMENT_BYTES, 300),
+    max_info_rx=st.integers(SMALLEST_SEGMENT_BYTES, 300),
     window_tx=st.integers(1, 7),
     window_rx=st.integers(1, 7),
 )
@@ -125,7 +130,8 @@ def test_lost_and_damaged_frames_are_sent_again(up: int, down: int, victims: lis
         try:
             ours.handle_timer(now)
         except LinkLost:
-            assert len(victims) > 3 and not moved
+            assert len(victims) > 3
+            assert not moved
             return
     assert (received, answers) == ([request], [answer])
 

@@ -7,7 +7,7 @@ writes the same messages and must come to the same bytes.
 import tomllib
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from dlms_cosem import cosem, enumerations
@@ -70,7 +70,7 @@ def hold_against_gurux(apdu: bytes) -> int:
     # The user information of an association appears in gurux's tree too, unless it is ciphered.
     parts = [message] if not inside or inside[0] not in (0x01, 0x08) else [message, registry.parse(inside)]
     compared = 0
-    for element in ElementTree.fromstring(GXDLMSTranslator().pduToXml(apdu.hex())).iter():
+    for element in ET.fromstring(GXDLMSTranslator().pduToXml(apdu.hex())).iter():
         attribute = ELEMENTS.get(element.tag)
         holder = next((part for part in parts if attribute is not None and hasattr(part, attribute)), None)
         if attribute is None or holder is None:
@@ -257,7 +257,7 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("theirs", "ours"), PAIRS, ids=[type(theirs).__name__ for theirs, _ in PAIRS])
-def test_dlms_cosem_writes_the_same_bytes(theirs: Any, ours: registry.Apdu) -> None:
+def test_dlms_cosem_writes_the_same_bytes(theirs: Any, ours: registry.Apdu) -> None:  # noqa: ANN401 - an untyped peer
     apdu = bytes(theirs.to_bytes())
     assert registry.build(ours) == apdu
     assert registry.parse(apdu) == ours

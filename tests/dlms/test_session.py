@@ -3,18 +3,20 @@
 import pytest
 
 from kwartier.dlms import axdr, registry, services
-from kwartier.dlms.association import Aare
+from kwartier.dlms.association import Aare, Aarq, Rlrq
 from kwartier.dlms.events import (
     Act,
     Answer,
     Associated,
     AssociationRefused,
     CountersNeeded,
+    Event,
     ExceptionReceived,
     Get,
     GetList,
     ListAnswer,
     Notification,
+    Operation,
     Refusal,
     Released,
     Set,
@@ -36,7 +38,7 @@ def associate(pair: Pair) -> list[object]:
     return list(pair.run())
 
 
-def ask(pair: Pair, operation: object) -> object:
+def ask(pair: Pair, operation: Operation) -> Event:
     events = pair.client.ask(operation, pair.now) or pair.run()
     assert len(events) == 1
     return events[0]
@@ -114,7 +116,8 @@ def test_services_other_than_get() -> None:
     act = Act(class_id=9, obis=CLOCK, method=1, value=b"\x11\x09")
     assert ask(pair, act) == Answer(operation=act, value=b"\x11\x09")
     refusal = ask(pair, Act(class_id=9, obis=CLOCK, method=2))
-    assert isinstance(refusal, Refusal) and refusal.result_name == "read-write-denied"
+    assert isinstance(refusal, Refusal)
+    assert refusal.result_name == "read-write-denied"
     listed = GetList(items=(GET_CLOCK, Get(class_id=1, obis=PROFILE, attribute=9), GET_PROFILE))
     answer = ask(pair, listed)
     assert isinstance(answer, ListAnswer)
@@ -125,7 +128,8 @@ def test_a_meter_that_says_no_is_an_event_and_the_session_goes_on() -> None:
     pair = make_pair()
     associate(pair)
     refusal = ask(pair, Get(class_id=3, obis=PROFILE, attribute=2))
-    assert isinstance(refusal, Refusal) and (refusal.result, refusal.result_name) == (4, "object-undefined")
+    assert isinstance(refusal, Refusal)
+    assert (refusal.result, refusal.result_name) == (4, "object-undefined")
     assert isinstance(ask(pair, GET_CLOCK), Answer)
 
 
@@ -147,7 +151,10 @@ def test_every_computation_spends_one_counter_and_none_twice() -> None:
     pair.run()
     seen = [parse_ciphered(data[8:]).invocation_counter for data in pair.to_server if data[8] not in (0x60, 0x62)]
     aarq, rlrq = registry.parse(pair.to_server[0][8:]), registry.parse(pair.to_server[-1][8:])
-    seen += [parse_ciphered(message.user_information).invocation_counter for message in (aarq, rlrq)]
+    for message in (aarq, rlrq):
+        assert isinstance(message, Aarq | Rlrq)
+        assert message.user_information is not None
+        seen.append(parse_ciphered(message.user_information).invocation_counter)
     seen.append(101)  # inside pass 3: the proof of the keys
     assert sorted(seen) == list(range(100, 100 + len(seen)))
 
@@ -219,7 +226,8 @@ def test_an_empty_title_uses_the_registered_one() -> None:
 def test_a_meter_with_other_keys_refuses_and_says_so() -> None:
     pair = make_pair(point=AssociationPoint(keys=SessionKeys(ek=AK, ak=EK)))
     events = associate(pair)
-    assert isinstance(events[0], ExceptionReceived) and events[0].service_error == "deciphering-error"
+    assert isinstance(events[0], ExceptionReceived)
+    assert events[0].service_error == "deciphering-error"
 
 
 def test_a_meter_that_has_seen_higher_counters_tells_which_it_expects() -> None:
@@ -316,7 +324,7 @@ def serve(pair: Pair, message: registry.Apdu) -> list[object]:
     return list(pair.client.receive(b"\x00\x01\x00\x01\x00\x01" + len(apdu).to_bytes(2, "big") + apdu, pair.now))
 
 
-def asked(operation: object = GET_CLOCK) -> Pair:
+def asked(operation: Operation = GET_CLOCK) -> Pair:
     pair = make_pair()
     associate(pair)
     pair.client.ask(operation, pair.now)
@@ -384,7 +392,8 @@ def test_a_push_in_mid_session_is_an_event_of_its_own() -> None:
     pair = asked()
     pushed = services.EventNotification(time=None, class_id=1, obis=CLOCK, attribute=2, value=b"\x11\x01")
     (event,) = serve(pair, pushed)
-    assert isinstance(event, Notification) and event.apdu == registry.build(pushed)
+    assert isinstance(event, Notification)
+    assert event.apdu == registry.build(pushed)
     for _ in range(63):
         serve(pair, pushed)
     with pytest.raises(KwartierError) as caught:

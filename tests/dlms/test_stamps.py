@@ -1,5 +1,6 @@
 """Date-times: every byte survives, meaning only where there is one."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -15,10 +16,12 @@ def test_any_twelve_bytes_survive_and_print(data: bytes) -> None:
     stamp = DateTime.decode(data)
     assert stamp.encode() == data
     assert str(stamp)
+    found = ""
     try:
         stamp.utc_seconds()
     except WireError as error:
-        assert error.code == "bad-date-time"
+        found = error.code
+    assert found in ("", "bad-date-time")
 
 
 @given(st.integers(0, 4_000_000_000), st.sampled_from([0, 3600, 7200, -16200]), st.booleans())
@@ -58,7 +61,7 @@ def test_special_months_days_and_unspecified_parts_have_names() -> None:
 
 
 @pytest.mark.parametrize(("read", "size"), [(DateTime.decode, 12), (date_of, 5), (time_of, 4)])
-def test_another_length_is_refused(read: object, size: int) -> None:
+def test_another_length_is_refused(read: Callable[[bytes], DateTime], size: int) -> None:
     for length in (size - 1, size + 1):
         with pytest.raises(WireError):
             read(bytes(length))

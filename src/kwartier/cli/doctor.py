@@ -1,4 +1,4 @@
-"""``kwartier doctor``: is this installation well?"""
+"""``kwartier doctor`` says whether this installation is well."""
 
 from dataclasses import asdict
 

@@ -101,7 +101,7 @@ def _address(number: int, size: int) -> Address:
 class Kind(IntEnum):
     """Frames by the control byte without its sequence numbers and poll/final bit."""
 
-    I = 0x00
+    I = 0x00  # noqa: E741 - the standard's name: an information frame
     RR = 0x01
     RNR = 0x05
     UI = 0x03

@@ -285,8 +285,9 @@ class Protection:
         return control + counter + tag
 
     def check_hls(self, value: bytes, challenge: bytes, *, outer_counter: int) -> None:
-        """Verify the peer's proof over our ``challenge``; ``outer_counter`` is the peer's counter before the message that
-        carried it.
+        """Verify the peer's proof over our ``challenge``.
+
+        ``outer_counter`` is the peer's counter before the message that carried it.
 
         The proof is computed before the message that carries it is protected, so its counter lies between the two. Some
         meters give both the same one; the challenge makes the proof fresh all the same.

@@ -201,7 +201,7 @@ class Keyring:
                 .join(meters, meters.c.meter == meter_keys.c.meter)
                 .group_by(meter_keys.c.origin)
             ).all()
-            origins: dict[str, int] = {origin: count for origin, count in counted}
+            origins: dict[str, int] = {row[0]: row[1] for row in counted}
             keyed = connection.execute(select(func.count()).select_from(meter_keys)).scalar_one()
         return Status(
             meters=known,
