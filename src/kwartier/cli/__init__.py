@@ -61,9 +61,6 @@ def main() -> None:
     except KwartierError as error:
         _complain(error.sentence())
         sys.exit(2 if isinstance(error, InputError) else 1)
-    except KeyboardInterrupt:
-        _complain("interrupted")
-        sys.exit(130)
     except BrokenPipeError:
         # Whoever read our output has left; the rest of it goes nowhere, and so would Python's own complaint.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

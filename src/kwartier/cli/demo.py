@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kwartier.cli.curve import curve
-from kwartier.cli.options import HomeOption, home_folder, say, stdout
+from kwartier.cli.options import HomeOption, home_folder, home_given, say, stdout
 from kwartier.cli.read import energies
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def demo(
     from kwartier.service.home import create_home, named_home, open_home
 
     with tempfile.TemporaryDirectory(prefix="kwartier-demo-") as temporary:
-        folder = home_folder(home) if named_home(home) else Path(temporary, "home")
+        folder = home_folder(home) if named_home(home_given(home)) else Path(temporary, "home")
         stay = sys.stdin.isatty() if serve is None else serve
         create_home(folder)
         say(f"home: {folder}" + (" (for the time of this demonstration)" if temporary in str(folder) else ""))

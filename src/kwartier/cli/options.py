@@ -31,11 +31,16 @@ def remember_home(folder: Path | None) -> None:
     _root_home[:] = [] if folder is None else [folder]
 
 
+def home_given(given: Path | None) -> Path | None:
+    """The folder that the command line names: the command's own ``--home``, else the one before the command."""
+    return given if given is not None else _root_home[0] if _root_home else None
+
+
 def home_folder(given: Path | None) -> Path:
-    """The folder of a command: its own ``--home``, else the one before it, else the default."""
+    """The folder of a command: the one that the command line names, else the default."""
     from kwartier.service.home import home_path
 
-    return home_path(given if given is not None else _root_home[0] if _root_home else None)
+    return home_path(home_given(given))
 
 
 def print_json(value: object) -> None:

@@ -1,0 +1,135 @@
+"""``kwartier fleet``."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from kwartier.fleet.visits import VisitRecord
+from kwartier.service.home import create_home, open_home
+from tests.cli.command import Ran, run
+from tests.fleet.test_registry import ean, row, write
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "home"
+    monkeypatch.setenv("KWARTIER_HOME", str(path))
+    create_home(path)
+    return path
+
+
+class Command:
+    """``kwartier fleet ...``"""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self._capsys, self._monkeypatch = capsys, monkeypatch
+
+    def __call__(self, *words: object) -> Ran:
+        return run("fleet", *(str(word) for word in words), capsys=self._capsys, monkeypatch=self._monkeypatch)
+
+
+@pytest.fixture
+def fleet(home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    return Command(capsys, monkeypatch)
+
+
+def test_an_empty_fleet_lists_no_meters(fleet: Command) -> None:
+    ran = fleet("list", "--json")
+    assert (ran.code, ran.err) == (0, "")
+    assert json.loads(ran.out) == {"meters": []}
+
+
+def test_what_is_imported_is_listed_as_the_interface_says(fleet: Command, tmp_path: Path) -> None:
+    ran = fleet("import", write(tmp_path / "fleet.csv", row("B", ean=ean(2)), row("A")))
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err == "fleet.csv: 2 meters are new, 0 updated; 0 rows refused\n"
+    ran = fleet("list", "--json")
+    assert ran.out == json.dumps({"meters": [{"meter": "A", "ean": ean(1)}, {"meter": "B", "ean": ean(2)}]}) + "\n"
+
+
+def test_the_table_for_people_holds_every_meter_on_one_line(fleet: Command, tmp_path: Path) -> None:
+    long = "m" * 64
+    fleet("import", write(tmp_path / "fleet.csv", row(long, host="h" * 200), row("A", host="[fe80::1]")))
+    lines = fleet("list").out.splitlines()
+    assert lines[0].split() == ["meter", "ean", "address", "companion"]
+    assert lines[1].split() == ["A", ean(1), "fe80::1:4059", "smr-5.5"]
+    assert lines[2].split() == [long, ean(1), "h" * 200 + ":4059", "smr-5.5"]
+    assert len(lines) == 3
+
+
+def test_one_meter_is_shown_with_its_keys_and_visits_but_no_key(fleet: Command, home: Path, tmp_path: Path) -> None:
+    fleet("import", write(tmp_path / "fleet.csv", row("A", capacity="3x25A")))
+    keys = tmp_path / "keys.csv"
+    keys.write_text(f"meter,kek,ak,ek,origin\nA,{'11' * 16},{'22' * 16},{'33' * 16},operator\n")
+    started = datetime(2026, 3, 6, 3, tzinfo=UTC)
+    with open_home(home) as opened:
+        opened.keyring.import_file(keys, at=1_772_600_000, actor="os:test", own_title=opened.settings.own_title)
+        for number in range(7):
+            opened.visits.record(
+                VisitRecord(
+                    meter="A",
+                    started=started + timedelta(hours=number),
+                    ended=started + timedelta(hours=number, seconds=1),
+                    outcome="done",
+                    purpose="validation",
+                    reason="",
+                    actor="os:test",
+                )
+            )
+    shown = json.loads(fleet("show", "A", "--json").out)
+    assert shown["meter"] == "A"
+    assert shown["system_title"] == "4B414D0000000002"
+    assert (shown["capacity"], shown["physical_address"], shown["keys"]) == ("3x25A", None, "operator")
+    assert shown["key_changes"] == [{"at": "2026-03-04T04:53:20+00:00", "action": "imported", "actor": "os:test"}]
+    assert [visit["started"][11:13] for visit in shown["visits"]] == ["09", "08", "07", "06", "05"]
+    text = fleet("show", "A").out
+    assert "operator" in text
+    assert "3x25A" in text
+    assert not any(key in text + json.dumps(shown) for key in ("1" * 32, "2" * 32, "3" * 32))
+
+
+def test_a_meter_that_is_not_there_is_wrong_input(fleet: Command) -> None:
+    ran = fleet("show", "nobody")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("kwartier: there is no meter 'nobody' in the fleet: ")
+    assert "kwartier fleet list" in ran.err
+    assert ran.err.endswith("[unknown-meter]\n")
+
+
+def test_a_bad_row_is_named_and_nothing_is_imported(fleet: Command, tmp_path: Path) -> None:
+    ran = fleet("import", write(tmp_path / "fleet.csv", row("A"), row("B", port=0)))
+    assert (ran.code, ran.out) == (2, "")
+    assert "fleet.csv: 1 bad row: line 3, column port: '0' is no whole number from 1 to 65535" in ran.err
+    assert "--skip-bad" in ran.err
+    assert json.loads(fleet("list", "--json").out) == {"meters": []}
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_bad_rows_can_be_skipped_and_are_written_aside(named: bool, fleet: Command, tmp_path: Path) -> None:
+    path = write(tmp_path / "fleet.csv", row("A"), row("B", port=0))
+    aside = tmp_path / ("aside.csv" if named else "fleet.csv.refused.csv")
+    ran = fleet("import", path, "--skip-bad", *(("--refused", aside) if named else ()))
+    assert ran.code == 0
+    assert "1 meters are new, 0 updated; 1 rows refused" in ran.err
+    assert str(aside) in ran.err
+    assert "B" in aside.read_text()
+    assert [one["meter"] for one in json.loads(fleet("list", "--json").out)["meters"]] == ["A"]
+
+
+def test_a_file_that_is_not_there_is_wrong_input(fleet: Command, tmp_path: Path) -> None:
+    ran = fleet("import", tmp_path / "nothing.csv")
+    assert ran.code == 2
+    assert "nothing.csv: No such file or directory" in ran.err
+
+
+@pytest.mark.parametrize("words", [("list",), ("show", "A"), ("import", "x.csv")])
+def test_without_an_installation_the_way_to_one_is_said(
+    words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = run("--home", str(tmp_path / "none"), "fleet", *words, capsys=capsys, monkeypatch=monkeypatch)
+    assert ran.code == 2
+    assert "kwartier init" in ran.err
+    assert "[no-home]" in ran.err
+    assert not (tmp_path / "none").exists()
