@@ -4,13 +4,16 @@
 that yields operations and is sent the event that answers each; what it returns is the result of the conversation. The plan
 may fail on its own account (a buffer that makes no sense): the association is released all the same, and the failure is
 reported afterwards. There is one timer: it is armed for the earliest deadline and looks again when it fires, so that the
-usual message costs no re-arming.
+usual message costs no re-arming; only a deadline that comes nearer arms it anew.
+
+Bytes are taken from the line in small pieces (:data:`READ_BYTES`), so that what a peer can make us hold does not depend on how
+much of it the system has gathered for us.
 """
 
 import asyncio
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Generic, Self, TypeVar, cast
+from typing import Final, Generic, Self, TypeVar, cast
 
 from kwartier.dlms.events import (
     Answer,
@@ -26,8 +29,11 @@ from kwartier.dlms.events import (
     Released,
 )
 from kwartier.dlms.protection import CounterRange
-from kwartier.dlms.session import ClientSession
+from kwartier.dlms.session import LEAVING, ClientSession
 from kwartier.errors import KwartierError, LinkLost
+
+READ_BYTES: Final = 4096
+"""How much is taken from the line at once: the usual answer of a day, and no more than a session may hold."""
 
 Result = TypeVar("Result")
 Reply = Answer | ListAnswer | Refusal | ExceptionReceived
@@ -59,7 +65,7 @@ class Refused:
     event: AssociationRefused | ExceptionReceived
 
 
-class Conversation(asyncio.Protocol, Generic[Result]):
+class Conversation(asyncio.BufferedProtocol, Generic[Result]):
     """Drives ``session`` through ``plan`` on the transport that it is connected to. Await :attr:`done`.
 
     ``done`` becomes the plan's result, or a :class:`Refused`, or raises the :class:`KwartierError` that ended it. The
@@ -67,6 +73,8 @@ class Conversation(asyncio.Protocol, Generic[Result]):
     """
 
     __slots__ = (
+        "_armed_s",
+        "_buffer",
         "_deadline_s",
         "_failure",
         "_loop",
@@ -97,6 +105,8 @@ class Conversation(asyncio.Protocol, Generic[Result]):
         self._reserve = reserve
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._armed_s = deadline_s
+        self._buffer = memoryview(bytearray(READ_BYTES))
         self._outcome: Result | Refused | None = None
         self._failure: KwartierError | None = None
         self.done: asyncio.Future[Result | Refused] = loop.create_future()
@@ -108,6 +118,9 @@ class Conversation(asyncio.Protocol, Generic[Result]):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The line is open: start talking."""
         self._transport = cast("asyncio.Transport", transport)
+        if self.done.done():  # whoever wanted it has gone while it was being opened
+            self._transport.abort()
+            return
         self._arm()
         try:
             self._session.open(self._loop.time())
@@ -117,17 +130,22 @@ class Conversation(asyncio.Protocol, Generic[Result]):
         self._drain()
         self._arm()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next bytes are to be put; what was there before is with the session by then."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Bytes came in."""
         if self.done.done():
             return
-        self.traffic.bytes_received += len(data)
+        self.traffic.bytes_received += nbytes
         try:
-            self._deliver(self._session.receive(data, self._loop.time()))
+            self._deliver(self._session.receive(bytes(self._buffer[:nbytes]), self._loop.time()))
         except KwartierError as error:
-            self._end(error)
+            self._end(self._failure or error)
             return
         self._drain()
+        self._arm_sooner()
 
     def eof_received(self) -> bool:
         """The meter will send nothing more."""
@@ -135,7 +153,9 @@ class Conversation(asyncio.Protocol, Generic[Result]):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The line is gone."""
+        """The line is gone; by a mistake of our own, if it is no error of the system."""
+        if exc is not None and not isinstance(exc, OSError):
+            self._end(exc)
         self._lost()
 
     def abandon(self) -> None:
@@ -193,7 +213,13 @@ class Conversation(asyncio.Protocol, Generic[Result]):
         pending.add_done_callback(self._counters_reserved)
 
     def _counters_reserved(self, pending: "asyncio.Future[CounterRange]") -> None:
+        if pending.cancelled():
+            return
+        failure = pending.exception()
         if self.done.done():
+            return
+        if failure is not None:
+            self._end(failure)
             return
         try:
             self._session.add_counters(pending.result(), self._loop.time())
@@ -201,6 +227,7 @@ class Conversation(asyncio.Protocol, Generic[Result]):
             self._end(error)
             return
         self._drain()
+        self._arm_sooner()
 
     def _drain(self) -> None:
         if self._transport is None or self.done.done():
@@ -215,25 +242,31 @@ class Conversation(asyncio.Protocol, Generic[Result]):
         if self._timer is not None:
             self._timer.cancel()
         deadline = self._session.deadline
-        when = self._deadline_s if deadline is None else min(deadline, self._deadline_s)
-        self._timer = self._loop.call_at(when, self._on_timer)
+        self._armed_s = self._deadline_s if deadline is None else min(deadline, self._deadline_s)
+        self._timer = self._loop.call_at(self._armed_s, self._on_timer)
+
+    def _arm_sooner(self) -> None:
+        """Arm again where something is due before the timer looks: a pause of the link, or the end of a frame."""
+        deadline = self._session.deadline
+        if deadline is not None and deadline < self._armed_s and not self.done.done():
+            self._arm()
 
     def _on_timer(self) -> None:
         if self.done.done():
             return
         now = self._loop.time()
         if now >= self._deadline_s:
-            self._end(
-                self._failure
-                or LinkLost("total-deadline", f"the visit's time was up while {self._session.state.value}")
-            )
+            state = self._session.state
+            up = LinkLost("total-deadline", f"the visit's time was up while {state.value}")
+            # What was read stands, also when the meter is slow to let us go.
+            self._end(self._failure if state in LEAVING else up)
             return
         deadline = self._session.deadline
         if deadline is not None and now >= deadline:
             try:
                 self._deliver(self._session.handle_timer(now))
             except KwartierError as error:
-                self._end(error)
+                self._end(self._failure or error)
                 return
             self._drain()
         if not self.done.done():
@@ -247,7 +280,7 @@ class Conversation(asyncio.Protocol, Generic[Result]):
         except KwartierError as error:
             self._end(self._failure or error)
 
-    def _end(self, error: KwartierError | None) -> None:
+    def _end(self, error: BaseException | None) -> None:
         """Close the line and settle :attr:`done`; the first ending counts."""
         if self.done.done():
             return

@@ -24,7 +24,7 @@ class Transport(Protocol):
         """The framing for the association of ``client`` with ``meter``."""
         ...
 
-    async def connect(self, protocol: asyncio.Protocol, host: str, port: int, ends_at: float) -> None:
+    async def connect(self, protocol: asyncio.BaseProtocol, host: str, port: int, ends_at: float) -> None:
         """Open the line and hand it to ``protocol``; ``LinkLost`` when that fails or is not done by ``ends_at``."""
         ...
 
@@ -32,7 +32,7 @@ class Transport(Protocol):
 class Tcp:
     """A TCP connection; what runs over it says which framing."""
 
-    async def connect(self, protocol: asyncio.Protocol, host: str, port: int, ends_at: float) -> None:
+    async def connect(self, protocol: asyncio.BaseProtocol, host: str, port: int, ends_at: float) -> None:
         """Open the connection, by name or number."""
         loop = asyncio.get_running_loop()
         try:

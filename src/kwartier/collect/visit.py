@@ -22,7 +22,7 @@ from kwartier.dlms.events import Answer, AssociationRefused, Get
 from kwartier.dlms.handshake import HLS_GMAC, NO_SECURITY, AssociationParameters, Release
 from kwartier.dlms.protection import POLICIES, CounterRange, SessionKeys
 from kwartier.dlms.session import ClientSession
-from kwartier.errors import InputError, KwartierError, SecurityError, WireError
+from kwartier.errors import InputError, KwartierError, LinkLost, SecurityError, WireError
 from kwartier.model import Finding, Meter
 
 Result = TypeVar("Result")
@@ -233,7 +233,11 @@ class Visitor(Generic[Result]):
         if finding is None:
             return False
         self._findings.append(finding)
-        await asyncio.sleep(min(companion.recovery_pause_s, max(0.0, ends_at - asyncio.get_running_loop().time())))
+        left_s = ends_at - asyncio.get_running_loop().time()
+        if companion.recovery_pause_s >= left_s:
+            detail = f"{max(left_s, 0):.0f} s are left, and the meter needs a pause of {companion.recovery_pause_s} s"
+            raise LinkLost("total-deadline", f"the counter was moved forward, but {detail} before it is tried again")
+        await asyncio.sleep(companion.recovery_pause_s)
         return True
 
     async def _read_counter(self, obis: bytes, ends_at: float) -> int:

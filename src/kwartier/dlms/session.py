@@ -29,11 +29,13 @@ from kwartier.dlms.states import ClientState, Trigger, client_step
 from kwartier.errors import KwartierError, LinkLost, StateError, WireError
 
 MAX_NOTIFICATIONS = 64
-"""Pushed messages that a session takes in before it calls the meter a babbler."""
+MAX_NOTIFICATION_BYTES = 1 << 14
+"""Pushed messages, and the bytes of all of them, that a session takes in before it calls the meter a babbler."""
 APDU_OVERHEAD_BYTES = 1024
 """What headers, protection and an AARE may add to the value that a request can legitimately bring."""
 NOT_NEGOTIATED = -1
 """The ``result`` of a refusal that no meter sent: the service was not negotiated."""
+LEAVING = (ClientState.RELEASING, ClientState.UNLINKING)
 _PUSHED = (services.DataNotification, services.EventNotification)
 
 
@@ -59,6 +61,7 @@ class ClientSession:
         self._parked: bytes | None = None
         self._clean = False
         self._notifications = 0
+        self._notification_bytes = 0
         self._progress = 0
         self._response_deadline: float | None = None
 
@@ -129,7 +132,10 @@ class ClientSession:
         return min(own, link)
 
     def receive(self, data: bytes, now: float) -> list[Event]:
-        """Take bytes from the line; raises a :class:`KwartierError` when the conversation cannot go on."""
+        """Take bytes from the line; raises a :class:`KwartierError` when the conversation cannot go on.
+
+        Once leave is taken nothing that the peer says can spoil what was read: nonsense then ends the association, uncleanly.
+        """
         events: list[Event] = []
         try:
             apdus = self._link.receive(data, now)
@@ -144,13 +150,15 @@ class ClientSession:
             elif self.state is ClientState.UNLINKING and self._link.state is LinkState.CLOSED:
                 events.append(self._unlinked())
         except KwartierError:
+            if self.state in LEAVING:
+                return events + self._left()
             self._fail()
             raise
         return events
 
     def handle_timer(self, now: float) -> list[Event]:
         """The deadline may have passed: give up on what was awaited, or let the link try again."""
-        leaving = self.state in (ClientState.RELEASING, ClientState.UNLINKING)
+        leaving = self.state in LEAVING
         try:
             if self._link.deadline is not None and now >= self._link.deadline:
                 self._link.handle_timer(now)
@@ -171,7 +179,7 @@ class ClientSession:
 
     def eof(self) -> list[Event]:
         """The peer closed the line."""
-        if self.state in (ClientState.RELEASING, ClientState.UNLINKING):
+        if self.state in LEAVING:
             return self._left()
         if self.state is ClientState.CLOSED:
             return []
@@ -323,8 +331,12 @@ class ClientSession:
 
     def _on_notification(self, plain: bytes, events: list[Event]) -> None:
         self._notifications += 1
-        if self._notifications > MAX_NOTIFICATIONS:
-            raise WireError("too-many-notifications", f"more than {MAX_NOTIFICATIONS} pushed messages in one session")
+        self._notification_bytes += len(plain)
+        if self._notifications > MAX_NOTIFICATIONS or self._notification_bytes > MAX_NOTIFICATION_BYTES:
+            raise WireError(
+                "too-many-notifications",
+                f"{self._notifications} pushed messages of {self._notification_bytes} bytes in one session",
+            )
         events.append(Notification(apdu=plain))
 
     # Leaving.
