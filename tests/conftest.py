@@ -9,11 +9,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 REQUIRE_ALL = "KWARTIER_REQUIRE_ALL"
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 """Recorded households and telegrams that lie beside the checkout."""
+
+# The same examples on every run and every machine, and no verdict by how busy the machine is.
+settings.register_profile("kwartier", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("kwartier")
 
 
 def skip_unless(condition: bool, reason: str) -> None:

@@ -120,6 +120,25 @@ class Counters:
         self.peer_counter = max(self.peer_counter, peer_counter)
 
 
+KEYS = SessionKeys(ek=bytes(range(16)), ak=bytes(range(16, 32)))
+
+
+def station_of(companion: Companion, transport: str, household: Household, max_pdu: int) -> Station:
+    """A simulated meter of this kind, and how it is to be found."""
+    numbers = count(1)
+    return Station(
+        meter=SimulatedMeter(companion, household, now=NOW.timestamp),
+        system_title=METER_TITLE,
+        keys=KEYS,
+        challenge=lambda: b"M" * 15 + bytes((next(numbers),)),
+        transport=transport,
+        address=ADDRESSES[transport],
+        max_pdu=max_pdu,
+        refuses_release=frozenset({"protected", "clear"} - {companion.release}),
+        sends_title=Quirk.EMPTY_SYSTEM_TITLE not in companion.quirks,
+    )
+
+
 def visited(
     companion: Companion,
     transport: str,
@@ -130,19 +149,7 @@ def visited(
     known: Layout | None = None,
 ) -> Visit[Outcome]:
     """One visit to a simulated meter of this kind on loopback."""
-    keys = SessionKeys(ek=bytes(range(16)), ak=bytes(range(16, 32)))
-    numbers = count(1)
-    station = Station(
-        meter=SimulatedMeter(companion, household, now=NOW.timestamp),
-        system_title=METER_TITLE,
-        keys=keys,
-        challenge=lambda: b"M" * 15 + bytes((next(numbers),)),
-        transport=transport,
-        address=ADDRESSES[transport],
-        max_pdu=max_pdu,
-        refuses_release=frozenset({"protected", "clear"} - {companion.release}),
-        sends_title=Quirk.EMPTY_SYSTEM_TITLE not in companion.quirks,
-    )
+    station = station_of(companion, transport, household, max_pdu)
     address = ADDRESSES[transport]
     meter = Meter(
         meter="m-1",
@@ -162,7 +169,7 @@ def visited(
             visitor: Visitor[Outcome] = Visitor(
                 replace(meter, port=server.sockets[0].getsockname()[1]),
                 companion,
-                Credentials(own_title=b"KWT\x00\x00\x00\x00\x01", keys=keys, counters=Counters()),
+                Credentials(own_title=b"KWT\x00\x00\x00\x00\x01", keys=KEYS, counters=Counters()),
                 deadline_s=DEADLINE_S,
                 wall=lambda: NOW,
                 challenge=lambda size: b"C" * size,
