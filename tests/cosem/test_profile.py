@@ -370,6 +370,16 @@ def test_null_data_is_missing_for_its_own_channel_only() -> None:
     assert not readings.missing[IMPORT].any()
 
 
+def test_a_register_of_zero_and_one_that_is_not_there_are_different_rows() -> None:
+    rows = rows_of(times_of(DAY), lambda n: n)
+    data = axdr.members(axdr.decode(Writing().buffer(rows)))
+    null = axdr.structure(*axdr.members(data[0])[:3], axdr.NULL)
+    buffer = axdr.encode(axdr.array(data[0], null, *data[1:]))
+    readings = readings_of(buffer, LAYOUT, frame_of(DAY, DAY + timedelta(days=1)))
+    assert codes(readings) == ["conflicting-rows"]
+    assert readings.missing[EXPORT].tolist() == [Missing.CONFLICT] + [0] * 96
+
+
 # Status.
 
 
