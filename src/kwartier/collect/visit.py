@@ -44,6 +44,13 @@ _LIKELY_CAUSES = {
 }
 """Diagnostic of the ACSE service user -> what it usually comes from."""
 
+_EXCEPTION_CAUSES = {
+    "deciphering-error": "the keys are not what the meter expects: check `keys import` for this meter",
+    "invocation-counter-error": "our invocation counter is behind what the meter has seen",
+    "operation-not-possible": "the meter is busy or wants another association: check `client` and `policy`",
+}
+"""Service error of an exception-response -> what it usually comes from."""
+
 
 class CounterSource(Protocol):
     """Where the invocation counters of one meter's encryption key live, shared by all that use the key."""
@@ -264,7 +271,8 @@ def _refusal(refused: Refused) -> _Refusal:
         detail = f"the meter refused the association with {event.diagnostic_name} ({event.diagnostic}): {cause}"
         error = SecurityError("association-refused", detail)
         return _Refusal(error, expected=None, recoverable=event.diagnostic not in _NOT_THE_COUNTER)
-    detail = f"the meter answered the association with {event.state_error}, {event.service_error}"
+    cause = _EXCEPTION_CAUSES.get(event.service_error, "check keys, client address and companion of this meter")
+    detail = f"the meter answered the association with {event.state_error}, {event.service_error}: {cause}"
     behind = event.service_error == "invocation-counter-error"
     error = SecurityError("counter-refused" if behind else "association-refused", detail)
     return _Refusal(error, expected=event.invocation_counter, recoverable=True)
