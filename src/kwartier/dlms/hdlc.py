@@ -252,8 +252,12 @@ class FrameReader:
                 continue
             found.append(frame)
             if isinstance(frame, Frame):
-                self._noise_bytes = self._bad_run = 0
-                at = clean = at + 1 + _length_at(held, at)
+                # Good frames pay for the noise before them with their own length, or a peer could hide any amount of it.
+                length = 1 + _length_at(held, at)
+                self._noise_bytes = max(0, self._noise_bytes + at - clean - length)
+                self._bad_run = 0
+                at = clean = at + length
+                self._check_noise(0)
             else:
                 at += frame.length + 1
                 self._bad_run += 1

@@ -27,7 +27,8 @@ from kwartier.errors import LinkLost, StateError, WireError
 
 MAX_APDU = 0xFFFF
 MAX_IDLE_FRAMES = 64
-"""Frames without any progress that are taken in before the peer is called a babbler."""
+MAX_IDLE_FRAMES_IN_ALL = 1024
+"""Frames without any progress, in a row and in all, that are taken in before the peer is called a babbler."""
 POLL_PAUSE_S = 0.5
 MAX_POLLS = 40
 """How often a meter that has nothing to say yet, or no room, is asked again, and how soon."""
@@ -57,6 +58,7 @@ class HdlcLink:
         self.bad_frames = 0
         self.strange_frames = 0
         self.progress = 0
+        self._idle_frames_in_all = 0
         self.max_apdu = MAX_APDU
         self._client = client
         self._client_address = client_address
@@ -125,6 +127,7 @@ class HdlcLink:
     def receive(self, data: bytes, now: float) -> list[bytes]:
         """The APDUs that ``data`` completes, in order."""
         apdus: list[bytes] = []
+        progress = self.progress
         for frame in self._reader.feed(data):
             if isinstance(frame, BadFrame):
                 self.bad_frames += 1
@@ -133,9 +136,12 @@ class HdlcLink:
                 self.strange_frames += 1
             else:
                 self._on_frame(frame, now, apdus)
-            self._idle_frames += 1
-            if self._idle_frames > MAX_IDLE_FRAMES:
-                raise WireError("hdlc-babble", f"more than {MAX_IDLE_FRAMES} HDLC frames without any progress")
+            if self.progress == progress:
+                self._idle_frames += 1
+                self._idle_frames_in_all += 1
+            progress = self.progress
+            if self._idle_frames > MAX_IDLE_FRAMES or self._idle_frames_in_all > MAX_IDLE_FRAMES_IN_ALL:
+                raise WireError("hdlc-babble", f"{self._idle_frames} HDLC frames in a row without any progress")
         self._octet_by = None
         if self._reader.waiting:
             self._octet_by = now + self._inter_octet_timeout_s
