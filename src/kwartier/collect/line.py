@@ -39,6 +39,7 @@ Result = TypeVar("Result")
 Reply = Answer | ListAnswer | Refusal | ExceptionReceived
 Plan = Generator[Operation, Reply, Result]
 """What is to be done with a meter: yields operations, is sent their answers, returns the result."""
+_ANSWERS: Final = (Answer, ListAnswer, Refusal)
 Reserve = Callable[[int], CounterRange]
 """Durably reserve at least so many invocation counters more. May block: it is called on a thread."""
 
@@ -121,7 +122,6 @@ class Conversation(asyncio.BufferedProtocol, Generic[Result]):
         if self.done.done():  # whoever wanted it has gone while it was being opened
             self._transport.abort()
             return
-        self._arm()
         try:
             self._session.open(self._loop.time())
         except KwartierError as error:
@@ -168,7 +168,7 @@ class Conversation(asyncio.BufferedProtocol, Generic[Result]):
 
     def _deliver(self, events: list[Event]) -> None:
         for event in events:
-            if isinstance(event, Answer | ListAnswer | Refusal):
+            if isinstance(event, _ANSWERS):
                 self._advance(event)
             elif isinstance(event, Associated):
                 self._advance(None)

@@ -80,6 +80,8 @@ class Credentials:
     own_title: bytes
     keys: SessionKeys | None = field(default=None, repr=False)
     counters: CounterSource | None = field(default=None, repr=False)
+    reserved: CounterRange | None = field(default=None, repr=False)
+    """Counters that were durably reserved for this visit with those of others; None: the visit reserves its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +133,7 @@ class Visitor(Generic[Result]):
         self._meter = meter
         self._companion = companion
         self._credentials = credentials
+        self._reserved = credentials.reserved
         self._transport = transport()
         self._deadline_s = deadline_s
         self._wall = wall
@@ -177,8 +180,8 @@ class Visitor(Generic[Result]):
         loop = asyncio.get_running_loop()
         self._attempts += 1
         credentials, source = self._credentials, self._credentials.counters
-        counters = None
-        if source is not None:
+        counters, self._reserved = self._reserved, None
+        if counters is None and source is not None:
             counters = await loop.run_in_executor(None, source.reserve, RESERVED_COUNTERS)
         session = ClientSession(
             self._parameters(-1 if source is None else source.peer_counter),
