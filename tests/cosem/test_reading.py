@@ -449,6 +449,25 @@ def test_a_register_that_is_not_whole_wh_is_refused(scaler: int, unit: int, code
     assert caught.value.code == code
 
 
+def test_a_meter_that_counts_in_kwh_is_read_in_wh() -> None:
+    columns = tuple(replace(one, scaler=3) if one.unit == 30 else one for one in BASE.quarter.columns)
+    objects = {one.name: one for one in columns}
+    kwh = replace(
+        BASE,
+        objects=MappingProxyType({**BASE.objects, **objects}),
+        profiles=MappingProxyType({**BASE.profiles, "quarter": replace(BASE.quarter, columns=columns)}),
+    )
+    # The reader goes by what the meter says, whatever the companion expects.
+    done = read(kwh, told=BASE)
+    readings = done.result.readings
+    assert dict(done.result.layout.multipliers) == {IMPORT: 1000, EXPORT: 1000}
+    for name, truth in zip((IMPORT, EXPORT), HOUSEHOLD.registers(readings.times), strict=True):
+        assert not readings.missing[name].any()
+        assert np.array_equal(readings.registers[name], truth // 1000 * 1000)
+    register = SimulatedMeter(kwh, HOUSEHOLD, now=lambda: NOW).get(3, IMPORTED.obis, 2, None)
+    assert register == axdr.encode(axdr.u32(int(HOUSEHOLD.registers(np.array([int(NOW) // 900 * 900]))[0][0]) // 1000))
+
+
 def test_another_capture_period_is_refused() -> None:
     with pytest.raises(WireError) as caught:
         read(BASE, intercept=lambda one: axdr.encode(axdr.u32(3600)) if one.attribute == 4 else None)

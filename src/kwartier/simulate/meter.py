@@ -108,7 +108,7 @@ class SimulatedMeter:
         if channel and attribute == 2:
             last = int(self._now()) // QUARTER_S * QUARTER_S
             registers = dict(zip(("import_wh", "export_wh"), self._registers(np.array([last])), strict=True))
-            return axdr.encode(axdr.u32(int(registers[channel][0])))
+            return axdr.encode(axdr.u32(int(registers[channel][0]) // self._layout.multipliers[channel]))
         if channel and attribute == 3:
             if Quirk.REFUSES_SCALER in companion.quirks:
                 return READ_WRITE_DENIED
