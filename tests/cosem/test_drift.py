@@ -63,7 +63,7 @@ def test_the_opposite_sign_is_a_quirk() -> None:
         ((2026, 1, 1, 12, 0), 0x00, (2026, 1, 1, 11)),
         ((2026, 10, 25, 2, 30), 0x80, (2026, 10, 25, 0, 30)),
         ((2026, 10, 25, 2, 30), 0x00, (2026, 10, 25, 1, 30)),
-        ((2026, 10, 25, 2, 30), 0xFF, (2026, 10, 25, 0, 30)),
+        ((2026, 10, 25, 1, 30), 0xFF, (2026, 10, 24, 23, 30)),
         ((2026, 10, 25, 2, 0), 0x00, (2026, 10, 25, 1)),
         ((2026, 10, 25, 3, 0), 0x00, (2026, 10, 25, 2)),
         ((2026, 3, 29, 3, 0), 0x80, (2026, 3, 29, 1)),
@@ -76,6 +76,15 @@ def test_without_a_deviation_the_time_is_local(shown: tuple[int, ...], status: i
     )
     assert stamp.deviation_min == NO_DEVIATION
     assert clock_time(written(stamp), COMPANION, AMSTERDAM) == utc(*moment)
+
+
+def test_in_the_repeated_hour_a_clock_that_says_neither_has_no_time_and_no_drift() -> None:
+    stamp = DateTime(year=2026, month=10, day=25, hour=2, minute=30, second=0, hundredths=0)
+    assert clock_time(written(stamp), COMPANION, AMSTERDAM) is None
+    plan = read_drift(COMPANION, AMSTERDAM, lambda: float(MOMENT))
+    with pytest.raises(StopIteration) as done:
+        plan.send(Answer(operation=next(plan), value=written(stamp)))
+    assert done.value.value is None
 
 
 @pytest.mark.parametrize(
