@@ -150,6 +150,22 @@ def test_the_clock_is_asked_for_where_it_is_wanted() -> None:
     assert read(BASE).result.drift_s is None
 
 
+@pytest.mark.parametrize(
+    "shown",
+    [
+        axdr.encode(axdr.octets(b"\xff" * 12)),
+        axdr.encode(axdr.octets(Writing().stamp(int(NOW)).encode())) + b"\x00",
+        axdr.encode(axdr.u32(5)),
+    ],
+    ids=["not set", "a tail that its companion does not know", "a number"],
+)
+def test_a_clock_that_shows_nonsense_is_a_finding_and_the_registers_are_read(shown: bytes) -> None:
+    done = read(BASE, clock=True, intercept=lambda one: shown if one.class_id == 8 else None)
+    check(done.result)
+    assert done.result.drift_s is None
+    assert [one.code for one in done.result.readings.findings] == ["clock-unreadable"]
+
+
 # Each quirk by itself: the meter has it, the reader knows it, and in most cases need not.
 
 

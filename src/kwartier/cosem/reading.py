@@ -23,7 +23,7 @@ from kwartier.cosem.profile import Frame, readings_of, shapes_of
 from kwartier.cosem.quirks import Quirk
 from kwartier.dlms.events import Get, Operation
 from kwartier.dlms.stamps import DateTime
-from kwartier.errors import InputError
+from kwartier.errors import InputError, WireError
 from kwartier.model import Finding, Missing, Readings
 
 BUFFER = 2
@@ -66,13 +66,22 @@ def read_quarters(
     """The plan that reads the quarter registers of the local days from ``start`` up to but not including ``end``.
 
     ``now`` gives UTC seconds. ``known`` is the layout of an earlier visit; without it the meter is asked first. ``clock``:
-    ask for its time too. Raises ``InputError`` bad-day, and ``WireError`` where the meter refuses everything or answers with
-    what cannot be understood. Rows that do not exist yet are not an error: they are missing, and say so.
+    ask for its time too; one that makes no sense is a finding. Raises ``InputError`` bad-day, and ``WireError`` where the
+    meter refuses everything or answers with what cannot be understood. Rows that do not exist yet are not
+    an error: they are missing, and say so.
     """
     if (end - start).days > MAX_DAYS:
         raise InputError("bad-day", f"{(end - start).days} days at once, {MAX_DAYS} is the most")
     quarter_ends(start, end, timezone)  # refuses days that make no sense before anything is asked
-    drift_s = (yield from read_drift(companion, timezone, now)) if clock else None
+    drift_s, unread = None, ""
+    if clock:
+        try:
+            drift_s = yield from read_drift(companion, timezone, now)
+        except WireError as error:
+            # A clock that shows nonsense says nothing against the registers: their rows carry stamps of their own.
+            if error.code != "bad-date-time":
+                raise
+            unread = error.detail
     layout = (yield from read_layout(companion)) if known is None else known
     frame = Frame(
         meter=meter,
@@ -83,16 +92,18 @@ def read_quarters(
         channels=companion.quarter.channel_names,
         sign_reversed=Quirk.DEVIATION_SIGN_REVERSED in companion.quirks,
     )
-    readings, asking = yield from _rows(companion, layout, frame, _remarks(layout, frame))
+    readings, asking = yield from _rows(companion, layout, frame, _remarks(layout, frame, unread))
     return Outcome(readings=readings, layout=layout.asked(asking), drift_s=drift_s)
 
 
-def _remarks(layout: Layout, frame: Frame) -> tuple[Finding, ...]:
-    """What is to be said of the layout itself."""
+def _remarks(layout: Layout, frame: Frame, unread_clock: str) -> tuple[Finding, ...]:
+    """What is to be said of the layout itself, and of a clock that could not be read."""
     opening, closing = int(frame.times[0]), int(frame.times[-1])
     said = [("layout-assumed", f"the meter does not tell its {what}") for what in layout.assumed]
     lacking = [name for name in frame.channels if name not in layout.roles]
     said += [("channel-not-captured", f"the profile does not hold {name}") for name in lacking]
+    if unread_clock:
+        said.append(("clock-unreadable", unread_clock))
     return tuple(Finding(code=code, start=opening, end=closing, reason=reason) for code, reason in said)
 
 
