@@ -1,7 +1,7 @@
 """OBIS codes: six bytes, and the two ways in which people write them."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kwartier.dlms.obis import MAX_TEXT, dotted, obis
@@ -9,6 +9,7 @@ from kwartier.errors import InputError
 
 
 @given(st.binary(min_size=6, max_size=6))
+@settings(derandomize=True)
 def test_both_ways_of_writing_come_back(code: bytes) -> None:
     assert obis(dotted(code)) == code
     a, b, c, d, e, f = code
@@ -42,5 +43,6 @@ def test_anything_else_is_refused_and_quoted_within_bounds(text: str) -> None:
 
 
 @given(st.binary(max_size=12).filter(lambda code: len(code) != 6))
+@settings(derandomize=True)
 def test_a_code_of_another_length_prints_in_hex(code: bytes) -> None:
     assert dotted(code) == "0x" + code.hex()
