@@ -1,0 +1,245 @@
+"""The pages of this folder that the program itself knows best: errors, commands, companions and states.
+
+``make docs`` writes them. With ``--check`` nothing is written, and the exit code is 1 if a page does not say what the program
+says; a test runs that.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import TypeVar
+
+import typer.core
+import typer.main
+
+from kwartier.cli import app
+from kwartier.cosem import companion as companions
+from kwartier.cosem.classes import class_name
+from kwartier.cosem.companion import Companion, ProfileOf
+from kwartier.cosem.quirks import MEANINGS
+from kwartier.cosem.status import unit_name
+from kwartier.dlms.obis import dotted
+from kwartier.dlms.states import CLIENT, SERVER, ClientState, ServerState, Trigger
+from kwartier.errors import KwartierError, explanations
+
+FOLDER = Path(__file__).resolve().parent
+WIDTH = 100
+State = TypeVar("State", bound=Enum)
+MADE = "<!-- Made by `make docs` from {source}; change it there. -->"
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
+    """A table of Markdown."""
+    heads = tuple(heads)
+    yield "| " + " | ".join(heads) + " |"
+    yield "|" + "---|" * len(heads)
+    for row in rows:
+        yield "| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |"
+    yield ""
+
+
+def errors() -> Iterator[str]:
+    """Every code, grouped by the leaf that carries it."""
+    yield MADE.format(source="`src/kwartier/errors.toml`")
+    yield "# Errors"
+    yield ""
+    yield "Every error ends with a code in brackets. The code is stable: scripts may look at it, and this page explains it."
+    yield "Exit code 2: what was asked for is wrong (`InputError`). Exit code 1: the work itself fell short (all others)."
+    yield ""
+    for leaf in KwartierError.__subclasses__():
+        rows = sorted((row for row in explanations().values() if row.leaf == leaf.__name__), key=lambda row: row.code)
+        yield f"## {leaf.__name__}"
+        yield ""
+        yield f"{' '.join((leaf.__doc__ or '').split())}"
+        yield ""
+        yield f"Who is wrong: {leaf.who}. Worth another attempt, unless the error itself says otherwise: {leaf.default_retry}."
+        yield ""
+        yield from table(
+            ("code", "what it means", "what to try"),
+            ((f'<a id="{row.code}"></a>`{row.code}`', row.meaning, row.advice) for row in rows),
+        )
+
+
+def commands() -> Iterator[str]:
+    """What each command says of itself."""
+    yield MADE.format(source="the commands' own `--help`")
+    yield "# Commands"
+    yield ""
+    yield "Data go to stdout and messages to stderr. Exit 0: done; 1: the work itself fell short; 2: wrong usage or input."
+    yield ""
+    root = typer.main.get_command(app)
+    yield from _command("kwartier", root, None)
+
+
+def _command(
+    name: str, command: typer.core.TyperCommand | typer.core.TyperGroup | object, parent: object
+) -> Iterator[str]:
+    assert isinstance(command, typer.core.TyperCommand | typer.core.TyperGroup)
+    given = {"info_name": name, "parent": parent, "terminal_width": WIDTH, "max_content_width": WIDTH}
+    context = command.context_class(command, **{**command.context_settings, **given})
+    formatter = context.make_formatter()
+    command.format_usage(context, formatter)
+    command.format_help_text(context, formatter)
+    command.format_options(context, formatter)
+    yield f"## `{context.command_path}`"
+    yield ""
+    yield "```text"
+    yield from formatter.getvalue().rstrip().splitlines()
+    yield "```"
+    yield ""
+    if isinstance(command, typer.core.TyperGroup):
+        for below, each in command.commands.items():
+            yield from _command(below, each, context)
+
+
+def companion_page() -> Iterator[str]:
+    """What each kind of meter has, and the closed list of quirks."""
+    yield MADE.format(source="`src/kwartier/cosem/companions/*.toml`")
+    yield "# Companions"
+    yield ""
+    yield "A companion says what a kind of meter has and how it misbehaves. The column *source* says how we know: `found` is"
+    yield "in a public source, `memory` our best knowledge without one and may be wrong for a meter."
+    yield ""
+    yield "## Quirks"
+    yield ""
+    yield "The closed list of deviations that are worked around. Whatever is not on it is refused or reported."
+    yield ""
+    kinds = [companions.load(name) for name in companions.companions()]
+    used = {quirk: ", ".join(kind.name for kind in kinds if quirk in kind.quirks) or "-" for quirk in MEANINGS}
+    yield from table(
+        ("quirk", "the meter", "companions that name it"),
+        ((f"`{quirk}`", meaning, used[quirk]) for quirk, meaning in MEANINGS.items()),
+    )
+    for kind in kinds:
+        yield from _companion(kind)
+
+
+def _companion(kind: Companion) -> Iterator[str]:
+    yield f"## `{kind.name}`: {kind.title}"
+    yield ""
+    yield f"{kind.about[:1].upper()}{kind.about[1:]}."
+    yield ""
+    if kind.assumption:
+        yield f"**An assumption.** {' '.join(kind.assumption_text.split())}"
+        yield ""
+    yield "Quirks: " + (", ".join(f"`{quirk}`" for quirk in sorted(kind.quirks)) or "none") + "."
+    yield ""
+    safe = kind.security
+    yield f"Spoken to with suite {safe.suite}, mechanism {safe.mechanism}, `{safe.policy}`, `{safe.ciphering}` ciphering and a"
+    yield f"{safe.release} release. An answer may take {safe.response_timeout_s} s. Clients: " + (
+        ", ".join(f"{name} {client}" for name, client in sorted(kind.associations.items(), key=lambda one: one[1]))
+        + "."
+    )
+    yield ""
+    for profile in kind.profiles.values():
+        yield from _profile(profile)
+    yield "### Objects"
+    yield ""
+    yield from table(
+        ("object", "OBIS", "class", "unit", "source"),
+        (
+            (
+                one.name,
+                dotted(one.obis),
+                f"{one.class_id} {class_name(one.class_id)}",
+                ""
+                if one.unit is None
+                else f"10^{one.scaler} {unit_name(one.unit)}"
+                if one.scaler
+                else unit_name(one.unit),
+                one.source,
+            )
+            for one in kind.objects.values()
+        ),
+    )
+    yield from _logs_and_bits(kind)
+
+
+def _profile(profile: ProfileOf) -> Iterator[str]:
+    period = f"every {profile.period_s} s" if profile.period_s else "by a schedule"
+    yield f"### Profile `{profile.name}`"
+    yield ""
+    yield f"{dotted(profile.obis)}, {profile.rows} rows, captured {period}, written as {profile.encoding}; {profile.source}."
+    yield ""
+    yield (
+        "Columns: "
+        + ", ".join(f"{one.name} ({dotted(one.obis)}, attribute {one.attribute})" for one in profile.columns)
+        + "."
+    )
+    yield ""
+
+
+def _logs_and_bits(kind: Companion) -> Iterator[str]:
+    if kind.event_logs:
+        yield "### Event logs"
+        yield ""
+        yield from table(
+            ("log", "OBIS", "rows"), ((one.name, dotted(one.obis), one.rows) for one in kind.event_logs.values())
+        )
+    yield "### Status byte of a row"
+    yield ""
+    yield from table(("bit", "meaning"), sorted(kind.status_bits.items()))
+    for alarm in kind.alarms.values():
+        yield f"### Alarms `{alarm.name}`, {dotted(alarm.obis)}"
+        yield ""
+        yield from table(("bit", "meaning"), sorted(alarm.bits.items()))
+    if kind.events:
+        yield "### Events"
+        yield ""
+        yield from table(("code", "meaning"), sorted(kind.events.items()))
+
+
+def states() -> Iterator[str]:
+    """The two machines, drawn from their tables."""
+    yield MADE.format(source="`src/kwartier/dlms/states.py`")
+    yield "# States of a session"
+    yield ""
+    yield "From every state an error leads to *failed*, which has no way out; those arrows are left away."
+    yield ""
+    yield "## Client"
+    yield ""
+    yield from _machine(CLIENT, ClientState.IDLE)
+    yield "## Server"
+    yield ""
+    yield from _machine(SERVER, ServerState.UNLINKED)
+
+
+def _machine(machine: Mapping[State, Mapping[Trigger, State]], first: State) -> Iterator[str]:
+    yield "```mermaid"
+    yield "stateDiagram-v2"
+    yield f"    [*] --> {first.value}"
+    for state, triggers in machine.items():
+        for trigger, following in triggers.items():
+            yield f"    {state.value} --> {following.value}: {trigger.value}"
+    yield "```"
+    yield ""
+    rows = [(state, trigger, following) for state, found in machine.items() for trigger, following in found.items()]
+    yield from table(("state", "what happens", "next state"), ((a.value, b.value, c.value) for a, b, c in rows))
+
+
+PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
+    "errors.md": errors,
+    "commands.md": commands,
+    "companions.md": companion_page,
+    "states.md": states,
+}
+
+
+def main(check: bool) -> int:
+    """Write the pages, or only say which of them are out of date."""
+    stale = []
+    for name, page in PAGES.items():
+        text = "\n".join(page()).rstrip() + "\n"
+        path = FOLDER / name
+        if not path.exists() or path.read_text("utf-8") != text:
+            stale.append(name)
+            if not check:
+                path.write_text(text, "utf-8")
+    for name in stale:
+        print(f"docs/{name} {'is out of date: run `make docs`' if check else 'written'}")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv[1:]))
