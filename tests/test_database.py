@@ -177,8 +177,8 @@ def test_two_processes_that_read_and_then_write_wait_for_each_other(tmp_path: Pa
 
 def test_a_row_that_is_there_already_is_left_as_it_is(engine: Engine) -> None:
     with writing(engine) as connection:
-        insert_once(connection, vaults, {"id": 1, "check_value": "first"})
-        insert_once(connection, vaults, {"id": 1, "check_value": "second"})
+        insert_once(connection, vaults, [{"id": 1, "check_value": "first"}])
+        insert_once(connection, vaults, [{"id": 1, "check_value": "second"}])
     with reading(engine) as connection:
         assert connection.execute(select(vaults.c.check_value)).scalars().all() == ["first"]
 
@@ -260,8 +260,9 @@ def _third_fails() -> object:
     [
         ("no address", "no address"),
         ("", "no address"),
-        ("nosuch://host/x", "no address"),
-        ("mysql+nosuch://host/x", "no address"),
+        ("nosuch://host/x", "is nosuch; sqlite and postgresql are supported"),
+        ("postgresql+nosuch://host/x", "no address"),
+        ("mysql://host/x", "is mysql; sqlite and postgresql are supported"),
         ("postgresql://user:SECRET@host:port/x", "no address"),
     ],
 )

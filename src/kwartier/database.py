@@ -8,7 +8,7 @@ What a driver complains about leaves this room as one of our errors, without the
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -31,6 +31,7 @@ from sqlalchemy import (
     Text,
     create_engine,
     event,
+    make_url,
 )
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -40,6 +41,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from kwartier.errors import InputError, Retry, StateError
 
+BACKENDS = ("sqlite", "postgresql")
 BUSY_TIMEOUT_MS = 30_000
 """How long a process waits for another's transaction."""
 MAX_WAL_TRIES = 100
@@ -108,9 +110,9 @@ visits = Table(
     Column("started", String(32), nullable=False),
     Column("ended", String(32), nullable=False),
     Column("outcome", String(64), nullable=False),
-    Column("purpose", String(64), nullable=False),
+    Column("purpose", Text, nullable=False),
     Column("reason", Text, nullable=False),
-    Column("actor", String(128), nullable=False),
+    Column("actor", Text, nullable=False),
     Column("detail", Text, nullable=False),
 )
 vaults = Table(
@@ -160,6 +162,9 @@ def open_engine(url: str) -> Engine:
     if url.startswith("postgresql://"):
         url = "postgresql+psycopg://" + url.removeprefix("postgresql://")
     try:
+        backend = make_url(url).get_backend_name()
+        if backend not in BACKENDS:
+            raise InputError("bad-settings", f"`database` is {backend}; sqlite and postgresql are supported")
         engine = create_engine(url, hide_parameters=True)
     except ModuleNotFoundError as error:
         raise InputError("bad-settings", f"`database` needs {error.name}, which is not installed") from None
@@ -168,10 +173,8 @@ def open_engine(url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-    elif engine.dialect.name == "postgresql":
-        event.listen(engine, "connect", _prepare_postgresql)
     else:
-        raise InputError("bad-settings", f"`database` is {engine.dialect.name}; SQLite and PostgreSQL are supported")
+        event.listen(engine, "connect", _prepare_postgresql)
     return engine
 
 
@@ -255,12 +258,10 @@ def writing(engine: Engine) -> Iterator[Connection]:
             yield connection
 
 
-def insert_once(connection: Connection, table: Table, values: Mapping[str, str | int]) -> None:
-    """A row of ``table``, unless there is one with its key already; two who do it at once do not fail."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(postgresql_insert(table).values(dict(values)).on_conflict_do_nothing())
-    else:
-        connection.execute(sqlite_insert(table).values(dict(values)).on_conflict_do_nothing())
+def insert_once(connection: Connection, table: Table, rows: Sequence[Mapping[str, str | int]]) -> None:
+    """Rows of ``table``, each unless there is one with its key already; two who do it at once do not fail."""
+    insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    connection.execute(insert(table).on_conflict_do_nothing(), [dict(row) for row in rows])
 
 
 @contextmanager

@@ -230,9 +230,14 @@ def _text(cell: object) -> str:
 # How cells read.
 
 
+def is_name(text: str) -> bool:
+    """Whether a meter may have this name."""
+    return len(text) <= MAX_NAME and _NAME.fullmatch(text) is not None
+
+
 def name(text: str) -> Value:
     """The name of a meter."""
-    if len(text) > MAX_NAME or not _NAME.fullmatch(text):
+    if not is_name(text):
         raise ValueError(f"is not 1 to {MAX_NAME} letters, digits and . _ : / -")
     return text
 

@@ -44,7 +44,7 @@ def test_an_empty_fleet_lists_no_meters(fleet: Command) -> None:
 def test_what_is_imported_is_listed_as_the_interface_says(fleet: Command, tmp_path: Path) -> None:
     ran = fleet("import", write(tmp_path / "fleet.csv", row("B", ean=ean(2)), row("A")))
     assert (ran.code, ran.out) == (0, "")
-    assert ran.err == "fleet.csv: 2 meters are new, 0 updated; 0 rows refused\n"
+    assert ran.err == "fleet.csv: 2 new, 0 updated, 0 refused\n"
     ran = fleet("list", "--json")
     assert ran.out == json.dumps({"meters": [{"meter": "A", "ean": ean(1)}, {"meter": "B", "ean": ean(2)}]}) + "\n"
 
@@ -112,7 +112,7 @@ def test_bad_rows_can_be_skipped_and_are_written_aside(named: bool, fleet: Comma
     aside = tmp_path / ("aside.csv" if named else "fleet.csv.refused.csv")
     ran = fleet("import", path, "--skip-bad", *(("--refused", aside) if named else ()))
     assert ran.code == 0
-    assert "1 meters are new, 0 updated; 1 rows refused" in ran.err
+    assert "1 new, 0 updated, 1 refused" in ran.err
     assert str(aside) in ran.err
     assert "B" in aside.read_text()
     assert [one["meter"] for one in json.loads(fleet("list", "--json").out)["meters"]] == ["A"]

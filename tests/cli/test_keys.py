@@ -56,7 +56,7 @@ def test_keys_may_come_before_or_after_their_meters(keys_first: bool, kwartier: 
 def test_keys_that_are_replaced_are_counted_as_such(kwartier: Command, home: Path, tmp_path: Path) -> None:
     kwartier("keys", "import", write(tmp_path / "a.csv", FULL))
     ran = kwartier("keys", "import", write(tmp_path / "b.csv", FULL, {**FULL, "meter": "B"}))
-    assert ran.err == "b.csv: keys of 1 meters are new, of 1 replaced; 0 rows refused\n"
+    assert ran.err == "b.csv: 1 new, 1 replaced, 0 refused\n"
     with open_home(home) as opened:
         assert [event.action for event in opened.keyring.events_of("A")] == ["imported", "replaced"]
         assert opened.keyring.events_of("A")[0].actor.startswith("os:")
@@ -74,7 +74,7 @@ def test_refused_rows_are_kept_without_their_keys(kwartier: Command, tmp_path: P
     path = write(tmp_path / "keys.csv", FULL, {**FULL, "meter": "B", "ak": "5EC4E7"})
     ran = kwartier("keys", "import", path, "--skip-bad")
     assert ran.code == 0
-    assert "keys of 1 meters are new, of 0 replaced; 1 rows refused" in ran.err
+    assert "1 new, 0 replaced, 1 refused" in ran.err
     aside = tmp_path / "keys.csv.refused.csv"
     assert f"refused rows are in {aside}, without their keys" in ran.err
     text = aside.read_text()

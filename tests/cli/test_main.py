@@ -74,6 +74,15 @@ def test_a_mistake_of_ours_is_a_sentence_without_a_traceback_and_without_values(
     assert "Traceback" not in ran.err
 
 
+def test_bytes_that_are_no_text_are_wrong_usage(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = run("fleet", "show", os.fsdecode(b"caf\xe9"), capsys=capsys, monkeypatch=monkeypatch)
+    assert ran.code == 2
+    assert "caf\\udce9" in ran.err
+    assert "[bad-argument]" in ran.err
+
+
 def test_a_traceback_is_shown_to_who_asks_for_it(failing: type[Failing], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KWARTIER_DEBUG", "1")
     ran = failing.with_error(ValueError("why"))

@@ -233,6 +233,14 @@ def test_a_meter_that_is_not_there_is_unknown(registry: Registry) -> None:
     assert "M" * 65 not in caught.value.detail
 
 
+@pytest.mark.parametrize("name", ["", "a b", "a\n", "\x1b[31m", "\udce9", "' OR 1=1"])
+def test_what_cannot_be_a_name_is_no_meter_and_is_shown_harmlessly(name: str, registry: Registry) -> None:
+    with pytest.raises(InputError) as caught:
+        registry.meter(name)
+    assert caught.value.code == "unknown-meter"
+    assert caught.value.detail.isprintable()
+
+
 def test_companions_of_the_installation_may_stand_in_the_file(engine: Engine, tmp_path: Path) -> None:
     folder = tmp_path / "companions"
     folder.mkdir()

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, event, update
 
 from kwartier.database import counters as table
-from kwartier.database import open_engine
+from kwartier.database import open_engine, writing
 from kwartier.dlms.protection import MAX_COUNTER
 from kwartier.errors import KwartierError, SecurityError, StateError
 from kwartier.keys.counters import FIRST_COUNTER, LAST_COUNTER, MAX_RANGE, WARN_COUNTER, CounterKey, Counters
@@ -113,6 +113,17 @@ def test_raising_moves_forward_by_what_it_says_and_never_back(engine: Engine) ->
     assert counters.raise_to(KEY, 999) == 0
     assert counters.raise_to(KEY, 1000) == 0
     assert counters.next_of(KEY) == 1000
+
+
+def test_many_counters_are_raised_in_the_callers_transaction(engine: Engine) -> None:
+    counters = Counters(engine)
+    keys = [CounterKey(ek_fingerprint=f"{number:032x}", title=KEY.title) for number in range(1100)]
+    counters.raise_to(keys[3], 9000)
+    with writing(engine) as connection:
+        counters.raise_all(connection, {key: 1000 + number for number, key in enumerate(keys)})
+    with pytest.raises(StateError), writing(engine) as connection:
+        counters.raise_all(connection, {keys[0]: 5, keys[1]: MAX_COUNTER + 2})
+    assert [counters.next_of(keys[number]) for number in (0, 1, 3, 1099)] == [1000, 1001, 9000, 2099]
 
 
 @pytest.mark.parametrize("value", [-1, MAX_COUNTER + 2])

@@ -148,11 +148,11 @@ def test_nothing_is_left_of_an_import_that_fails_at_its_end(
     """More rows than a batch, and the last step of the transaction - raising a counter - goes wrong."""
     rows = [{**FULL, "meter": f"M{place:04d}", "ek": f"{place:032x}", "counter": 7} for place in range(1200)]
 
-    def fail(*_: object, **__: object) -> int:
+    def fail(*_: object) -> None:
         raise OSError("the machine stops here")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Counters, "raise_within", fail)
+        patched.setattr(Counters, "raise_all", fail)
         with pytest.raises(OSError, match="stops here"):
             take_in(keyring, write(tmp_path / "keys.csv", *rows))
     assert row_count(engine) == (0, 0, 0)

@@ -57,6 +57,7 @@ def _root(
 def main() -> None:
     """Run one command and leave with its exit code."""
     try:
+        _check_words(sys.argv[1:])
         app()
     except KwartierError as error:
         _complain(error.sentence())
@@ -72,6 +73,15 @@ def main() -> None:
         where = f"{Path(frame.filename).name}, line {frame.lineno}"
         _complain(StateError("internal-error", f"{type(error).__name__} in {where}").sentence())
         sys.exit(1)
+
+
+def _check_words(words: list[str]) -> None:
+    """What is written down or printed later has to be text: bytes that are none come in as lone surrogates."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise InputError("bad-argument", f"the argument {word!a} is not UTF-8 text") from None
 
 
 def _complain(text: str) -> None:

@@ -40,7 +40,7 @@ def import_(
     aside = refused or file.with_suffix(file.suffix + ".refused.csv")
     with open_home(home_folder(home)) as opened:
         done = opened.registry.import_file(file, at=int(time.time()), skip_bad=skip_bad, refused=aside)
-    say(f"{file.name}: {done.new} meters are new, {done.updated} updated; {done.refused} rows refused")
+    say(f"{file.name}: {done.new} new, {done.updated} updated, {done.refused} refused")
     if done.refused:
         say(f"refused rows are in {aside}")
 

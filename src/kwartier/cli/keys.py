@@ -41,7 +41,7 @@ def import_(
             skip_bad=skip_bad,
             refused=aside,
         )
-    say(f"{file.name}: keys of {done.new} meters are new, of {done.replaced} replaced; {done.refused} rows refused")
+    say(f"{file.name}: {done.new} new, {done.replaced} replaced, {done.refused} refused")
     if done.refused:
         say(f"refused rows are in {aside}, without their keys")
 

@@ -163,6 +163,9 @@ class Registry:
 
     def meter(self, name: str) -> Meter:
         """The meter ``name``; ``InputError`` unknown-meter."""
+        unknown = InputError("unknown-meter", f"there is no meter {name[: rowfile.MAX_NAME]!r} in the fleet")
+        if not rowfile.is_name(name):
+            raise unknown
         with reading(self._engine) as connection:
             row = (
                 connection.execute(
@@ -174,7 +177,7 @@ class Registry:
                 .one_or_none()
             )
         if row is None:
-            raise InputError("unknown-meter", f"there is no meter '{name[: rowfile.MAX_NAME]}' in the fleet")
+            raise unknown
         fields = {field: row[field] for field in Meter.__dataclass_fields__}
         return Meter(**fields)
 

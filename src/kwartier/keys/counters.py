@@ -5,10 +5,10 @@ reservation is one transaction that moves the counter forward and is durable bef
 numbers and repeats none. A key that comes back continues where it was. Near the end of the 32 bits it refuses.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, delete, func, select, update
+from sqlalchemy import Connection, Engine, bindparam, delete, func, select, tuple_, update
 
 from kwartier.database import counters, insert_once, peer_counters, reading, writing
 from kwartier.dlms.protection import MAX_COUNTER, CounterRange
@@ -26,8 +26,23 @@ BATCH = 500
 """Keys in one statement."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CounterKey:
+_TAKE = (
+    update(counters)
+    .where(counters.c.ek_fingerprint == bindparam("of"), counters.c.title == bindparam("by"))
+    .values(next=counters.c.next + bindparam("taken"))
+)
+_HEARD = (
+    update(peer_counters)
+    .where(
+        peer_counters.c.ek_fingerprint == bindparam("of"),
+        peer_counters.c.title == bindparam("by"),
+        peer_counters.c.highest < bindparam("heard"),
+    )
+    .values(highest=bindparam("heard"))
+)
+
+
+class CounterKey(NamedTuple):
     """Which counter: the fingerprint of the encryption key and the sender's system title in hex."""
 
     ek_fingerprint: str
@@ -48,26 +63,38 @@ class Counters:
 
     def reserve_many(self, wanted: Sequence[tuple[CounterKey, int]]) -> list[CounterRange]:
         """A range for each of a batch of keys, in one transaction. ``StateError`` counter-exhausted gives out none."""
-        ranges: dict[int, CounterRange] = {}
+        totals: dict[CounterKey, int] = {}
+        for key, count in wanted:
+            if not 0 < count <= MAX_RANGE:
+                raise StateError("bad-counter-range", f"a reservation of {count} counters")
+            totals[key] = totals.get(key, 0) + count
+        # In one order whoever asks: two batches that lock the same rows the other way round would wait for ever.
+        keys = sorted(totals, key=_order)
+        starts: dict[CounterKey, int] = {}
         with writing(self._engine) as connection:
-            # In one order whoever asks: two batches that lock the same rows the other way round would wait for ever.
-            for place in sorted(range(len(wanted)), key=lambda place: _order(wanted[place][0])):
-                ranges[place] = self._reserve(connection, *wanted[place])
-        return [ranges[place] for place in range(len(wanted))]
+            for first in range(0, len(keys), BATCH):
+                starts.update(self._move(connection, {key: totals[key] for key in keys[first : first + BATCH]}))
+        ranges: list[CounterRange] = []
+        for key, count in wanted:
+            ranges.append(CounterRange(starts[key], starts[key] + count))
+            starts[key] += count
+        return ranges
 
-    def _reserve(self, connection: Connection, key: CounterKey, count: int) -> CounterRange:
-        if not 0 < count <= MAX_RANGE:
-            raise StateError("bad-counter-range", f"a reservation of {count} counters")
-        insert_once(connection, counters, _row(key, next=FIRST_COUNTER))
-        stop: int = connection.execute(
-            update(counters)
-            .where(counters.c.ek_fingerprint == key.ek_fingerprint, counters.c.title == key.title)
-            .values(next=counters.c.next + count)
-            .returning(counters.c.next)
-        ).scalar_one()
-        if stop - 1 > LAST_COUNTER:
-            raise StateError("counter-exhausted", f"invocation counter {stop - count} of 2^32 under this key")
-        return CounterRange(stop - count, stop)
+    def _move(self, connection: Connection, totals: Mapping[CounterKey, int]) -> dict[CounterKey, int]:
+        """Move each counter forward by its total, within the caller's transaction; where each one stood before."""
+        insert_once(connection, counters, [_row(key, next=FIRST_COUNTER) for key in totals])
+        connection.execute(_TAKE, [{"of": key.ek_fingerprint, "by": key.title, "taken": totals[key]} for key in totals])
+        named = tuple_(counters.c.ek_fingerprint, counters.c.title)
+        moved = connection.execute(
+            select(counters).where(named.in_([(key.ek_fingerprint, key.title) for key in totals]))
+        ).all()
+        starts: dict[CounterKey, int] = {}
+        for ek_fingerprint, title, following in moved:
+            key = CounterKey(ek_fingerprint=ek_fingerprint, title=title)
+            starts[key] = following - totals[key]
+            if following - 1 > LAST_COUNTER:
+                raise StateError("counter-exhausted", f"invocation counter {starts[key]} of 2^32 under this key")
+        return starts
 
     def next_of(self, key: CounterKey) -> int:
         """The next counter that will be given out."""
@@ -84,24 +111,36 @@ class Counters:
 
         ``SecurityError`` counter-jump when it would move by more than ``max_jump``.
         """
-        with writing(self._engine) as connection:
-            return self.raise_within(connection, key, value, max_jump=max_jump)
-
-    def raise_within(self, connection: Connection, key: CounterKey, value: int, *, max_jump: int | None = None) -> int:
-        """The same as a part of the caller's transaction."""
         if not 0 <= value <= MAX_COUNTER + 1:
             raise StateError("bad-counter-range", f"an invocation counter of {value}")
-        insert_once(connection, counters, _row(key, next=FIRST_COUNTER))
         where = (counters.c.ek_fingerprint == key.ek_fingerprint, counters.c.title == key.title)
-        # Locked: a reservation in between would be undone by what is written below, and its numbers used twice.
-        present: int = connection.execute(select(counters.c.next).where(*where).with_for_update()).scalar_one()
-        jump = value - present
-        if jump <= 0:
-            return 0
-        if max_jump is not None and jump > max_jump:
-            raise SecurityError("counter-jump", f"the meter asks for a counter {jump} ahead, {max_jump} are allowed")
-        connection.execute(update(counters).where(*where).values(next=value))
+        with writing(self._engine) as connection:
+            insert_once(connection, counters, [_row(key, next=FIRST_COUNTER)])
+            # Locked: a reservation in between would be undone by what is written below, and its numbers used twice.
+            present: int = connection.execute(select(counters.c.next).where(*where).with_for_update()).scalar_one()
+            jump = value - present
+            if jump <= 0:
+                return 0
+            if max_jump is not None and jump > max_jump:
+                said = f"the meter asks for a counter {jump} ahead, {max_jump} are allowed"
+                raise SecurityError("counter-jump", said)
+            connection.execute(update(counters).where(*where).values(next=value))
         return jump
+
+    def raise_all(self, connection: Connection, values: Mapping[CounterKey, int]) -> None:
+        """Never give out a counter below its value again, for many keys, as a part of the caller's transaction."""
+        for key, value in values.items():
+            if not 0 <= value <= MAX_COUNTER + 1:
+                raise StateError("bad-counter-range", f"an invocation counter of {value} for {key.title}")
+        rows = [_row(key, next=FIRST_COUNTER) for key in sorted(values, key=_order)]
+        moved = [
+            {"of": key.ek_fingerprint, "under": key.title, "value": values[key]} for key in sorted(values, key=_order)
+        ]
+        where = (counters.c.ek_fingerprint == bindparam("of"), counters.c.title == bindparam("under"))
+        statement = update(counters).where(*where, counters.c.next < bindparam("value")).values(next=bindparam("value"))
+        for first in range(0, len(rows), BATCH):
+            insert_once(connection, counters, rows[first : first + BATCH])
+            connection.execute(statement, moved[first : first + BATCH])
 
     def peer_counter(self, key: CounterKey) -> int:
         """The highest counter ever accepted from the peer with ``key.title``; -1: none."""
@@ -113,14 +152,33 @@ class Counters:
             ).scalar_one_or_none()
         return -1 if found is None else int(found)
 
+    def peer_counter_of_many(self, keys: Sequence[CounterKey]) -> dict[CounterKey, int]:
+        """The highest counters ever accepted from a batch of peers; a peer that was never heard is not in it."""
+        named = tuple_(peer_counters.c.ek_fingerprint, peer_counters.c.title)
+        found: dict[CounterKey, int] = {}
+        with reading(self._engine) as connection:
+            for first in range(0, len(keys), BATCH):
+                batch = [(key.ek_fingerprint, key.title) for key in keys[first : first + BATCH]]
+                for ek_fingerprint, title, highest in connection.execute(select(peer_counters).where(named.in_(batch))):
+                    found[CounterKey(ek_fingerprint=ek_fingerprint, title=title)] = highest
+        return found
+
     def accepted(self, key: CounterKey, highest: int) -> None:
         """Remember the highest counter verified from the peer; it never goes back."""
-        where = (peer_counters.c.ek_fingerprint == key.ek_fingerprint, peer_counters.c.title == key.title)
+        self.accepted_many({key: highest})
+
+    def accepted_many(self, highest: Mapping[CounterKey, int]) -> None:
+        """The same for a batch of peers, in one transaction."""
+        keys = sorted(highest, key=_order)
+        if not keys:
+            return
         with writing(self._engine) as connection:
-            insert_once(connection, peer_counters, _row(key, highest=highest))
-            connection.execute(
-                update(peer_counters).where(*where, peer_counters.c.highest < highest).values(highest=highest)
-            )
+            for first in range(0, len(keys), BATCH):
+                batch = keys[first : first + BATCH]
+                insert_once(connection, peer_counters, [_row(key, highest=highest[key]) for key in batch])
+                connection.execute(
+                    _HEARD, [{"of": key.ek_fingerprint, "by": key.title, "heard": highest[key]} for key in batch]
+                )
 
     def forget_peers_within(self, connection: Connection, ek_fingerprints: Sequence[str]) -> None:
         """Forget what was accepted from peers under these keys, as a part of the caller's transaction."""

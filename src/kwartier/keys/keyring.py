@@ -110,7 +110,7 @@ class Keyring:
     def claim(self) -> None:
         """This database belongs to this vault from now on. ``SecurityError`` wrong-master-key when it has another one."""
         with writing(self._engine) as connection:
-            insert_once(connection, vaults, {"id": 1, "check_value": self._vault.check_value})
+            insert_once(connection, vaults, [{"id": 1, "check_value": self._vault.check_value}])
         self.check()
 
     def check(self) -> None:
@@ -131,15 +131,16 @@ class Keyring:
         rows = rowfile.read(path, COLUMNS, unique="meter", skip_bad=skip_bad)
         good = sorted((row for _, row in rows.good), key=lambda row: str(row["meter"]))
         records = [self._record(row, at) for row in good]
-        raised = _highest_used(good, records)
+        raised = {
+            CounterKey(ek_fingerprint=fingerprint, title=own_title.hex()): used + 1
+            for fingerprint, used in _highest_used(good, records).items()
+        }
         replaced = 0
         with writing(self._engine) as connection:
             for first in range(0, len(records), BATCH):
                 replaced += _store(connection, records[first : first + BATCH], actor)
             self.counters.forget_peers_within(connection, [str(record["ek_fingerprint"]) for record in records])
-            for fingerprint, used in sorted(raised.items()):
-                key = CounterKey(ek_fingerprint=fingerprint, title=own_title.hex())
-                self.counters.raise_within(connection, key, used + 1)
+            self.counters.raise_all(connection, raised)
             if rows.bad and refused is not None:
                 rowfile.write_refused(refused, [_without_secrets(one) for one in rows.bad], beside=path)
         return Imported(new=len(good) - replaced, replaced=replaced, refused=len(rows.bad))
@@ -262,9 +263,5 @@ def _highest_used(rows: Sequence[rowfile.Row], records: Sequence[_Record]) -> di
 def _without_secrets(bad: rowfile.BadRow) -> rowfile.BadRow:
     """The row with its meter's name only, and that only where it cannot be a key in the wrong column."""
     meter = bad.cells.get("meter", "")
-    try:
-        rowfile.name(meter)
-        shown = "" if _LIKE_A_KEY.search(meter) else meter
-    except ValueError:
-        shown = ""
+    shown = meter if rowfile.is_name(meter) and not _LIKE_A_KEY.search(meter) else ""
     return rowfile.BadRow(line=bad.line, column=bad.column, reason=bad.reason, cells={"meter": shown})

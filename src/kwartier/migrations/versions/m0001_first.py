@@ -59,9 +59,9 @@ def _visits() -> None:
         Column("started", String(32), nullable=False),
         Column("ended", String(32), nullable=False),
         Column("outcome", String(64), nullable=False),
-        Column("purpose", String(64), nullable=False),
+        Column("purpose", Text, nullable=False),
         Column("reason", Text, nullable=False),
-        Column("actor", String(128), nullable=False),
+        Column("actor", Text, nullable=False),
         Column("detail", Text, nullable=False),
     )
 
