@@ -25,6 +25,8 @@ IGNORED = ""
 MAX_SCALER = 12
 """10^12 Wh a step: nothing sensible is above it, and 64 bits hold it."""
 MAX_ENTRIES = 1 << 32
+MAX_CAPTURE_VALUES = 1 + 5 * (MAX_COLUMNS + 1)
+"""The array, and for each capture object its structure with class, code, attribute and index; one too many is seen."""
 MAX_LAYOUT_TEXT = 1 << 16
 DEMAND_REGISTER = 5
 FIFO = 1
@@ -157,7 +159,7 @@ def roles_of(columns: tuple[CaptureObject, ...], companion: Companion) -> Roles:
 
 def capture_objects(value: bytes) -> tuple[CaptureObject, ...]:
     """Attribute 3 of a profile. Raises ``WireError``."""
-    columns = objects_of(axdr.decode(value))
+    columns = objects_of(axdr.decode(value, most=MAX_CAPTURE_VALUES))
     if not 0 < len(columns) <= MAX_COLUMNS:
         raise WireError("bad-capture-object", "a profile that captures nothing")
     return columns

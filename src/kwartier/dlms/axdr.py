@@ -60,10 +60,13 @@ def skip(cursor: Cursor) -> None:
     _walk(cursor, Nest(keep=False))
 
 
-def decode(data: bytes) -> Data:
-    """The one value that ``data`` is, with nothing behind it."""
+def decode(data: bytes, *, most: int = MAX_ELEMENTS) -> Data:
+    """The one value that ``data`` is, with nothing behind it; ``most``: how many values it may hold in all.
+
+    A value takes some thirty times its bytes once it is read, so whoever knows what to expect of a peer says so.
+    """
     cursor = Cursor(data)
-    value = read(cursor)
+    value = _walk(cursor, Nest(most=most))
     cursor.expect_end()
     return value
 

@@ -17,20 +17,21 @@ _PASSED = Data(0, None)
 class Nest:
     """Puts values into the containers they belong to, and keeps the bounds. ``keep=False`` only counts."""
 
-    __slots__ = ("_missing", "_open", "keep", "left")
+    __slots__ = ("_missing", "_most", "_open", "keep", "left")
 
-    def __init__(self, *, keep: bool = True) -> None:
+    def __init__(self, *, keep: bool = True, most: int = MAX_ELEMENTS) -> None:
         self.keep = keep
+        self._most = most
         self._open: list[tuple[int, list[Data]]] = []
         self._missing: list[int] = []
-        self.left = MAX_ELEMENTS
+        self.left = most
         """How many more values there may be."""
 
     def spend(self, values: int) -> None:
         """Count ``values`` more."""
         self.left -= values
         if self.left < 0:
-            raise WireError("too-many-elements", f"more than {MAX_ELEMENTS} values in one piece of data")
+            raise WireError("too-many-elements", f"more than {self._most} values in one piece of data")
 
     def add(self, data: Data) -> Data | None:
         """Put a value in its place: the whole, once nothing is open any more."""
