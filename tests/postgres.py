@@ -4,7 +4,6 @@ It runs as the user ``postgres`` where the tests run as root, which the server r
 its settings, so that a test fails where the program relies on a server's good will.
 """
 
-import atexit
 import os
 import pwd
 import shutil
@@ -56,7 +55,7 @@ def _programs() -> Path | None:
 
 @cache
 def _server(programs: Path) -> Path:
-    """Start the server, once; the folder of its socket. It is stopped, and its files removed, when the tests end."""
+    """Start the server, once; the folder of its socket."""
     where = Path(tempfile.mkdtemp(prefix="kwartier-postgres-"))
     as_user: list[str] = []
     if os.geteuid() == 0:
@@ -75,10 +74,21 @@ def _server(programs: Path) -> Path:
     initdb = str(programs / "initdb")
     run(initdb, "-D", str(data), "-A", "trust", "-U", "kwartier", "-E", "UTF8", "--locale=C", "--no-sync")
 
-    def stop() -> None:
-        run(*control, "-m", "immediate", "stop")
-        shutil.rmtree(where, ignore_errors=True)
-
+    _stop_when_we_end(where, [*as_user, *control, "-m", "immediate", "stop"])
     run(*control, "-l", str(where / "log"), "-o", options, "start")
-    atexit.register(stop)
     return where
+
+
+def _stop_when_we_end(where: Path, stop: list[str]) -> None:
+    """Leave a shell behind that waits until this process has ended, however it ends, and then clears away.
+
+    It reads from a pipe that nobody writes to; what it reads is the end of the pipe, which comes when we are gone.
+    """
+    ours, theirs = os.pipe()
+    _open_while_we_live.append(theirs)
+    script = 'exec 3<&0; (cat <&3 >/dev/null; "$@"; rm -rf "$0") </dev/null >/dev/null 2>&1 &'
+    subprocess.run(["sh", "-c", script, str(where), *stop], check=True, stdin=ours, start_new_session=True)
+    os.close(ours)
+
+
+_open_while_we_live: list[int] = []
