@@ -1,0 +1,1 @@
+"""Side by side with other clients: what one whole session with a meter costs the side that reads."""
