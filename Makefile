@@ -20,7 +20,7 @@ test: check
 check: $(VENV)/.dev-installed $(VENV)/.kwartier-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy src tests docs $(wildcard bench)
 	$(BIN)/lint-imports
 
 # At most 40 minutes: the full counts of kills, visits and fuzzed inputs.
@@ -28,7 +28,7 @@ test-long: $(VENV)/.dev-installed $(VENV)/.kwartier-installed
 	$(BIN)/python -m pytest -n $(WORKERS) -m long -rs -q
 
 bench: $(VENV)/.dev-installed $(VENV)/.kwartier-installed
-	$(BIN)/python bench/run.py $(ARGS)
+	$(BIN)/python -m bench $(ARGS)
 
 # The pages that are made from the program itself; a test compares them.
 docs: $(VENV)/.dev-installed $(VENV)/.kwartier-installed

@@ -85,7 +85,7 @@ def cut(apdu: bytes, *, source: int, destination: int, size: int = MAX_DATA) -> 
     """``apdu`` as segments of at most ``size`` bytes."""
     pieces = [apdu[at : at + size] for at in range(0, len(apdu), size)] or [b""]
     if len(pieces) > MAX_SEGMENTS:
-        raise StateError("apdu-too-long", f"an APDU of {len(apdu)} bytes, and M-Bus carries {MAX_SEGMENTS * size}")
+        raise StateError("unbuildable", f"an APDU of {len(apdu)} bytes, and M-Bus carries {MAX_SEGMENTS * size}")
     last = len(pieces) - 1
     return [
         Segment(number=number, last=number == last, source=source, destination=destination, data=piece)
@@ -156,7 +156,7 @@ class SegmentReader:
         """The bytes of the frame that starts at ``at``; 0: none does; while that is open, one more than are there."""
         held = self._held
         there = len(held) - at
-        if there > 2 and held[at + 1] != held[at + 2] or there > 3 and held[at + 3] != START:
+        if (there > 2 and held[at + 1] != held[at + 2]) or (there > 3 and held[at + 3] != START):
             return 0
         return there + 1 if there < HEADER_BYTES else HEADER_BYTES + held[at + 1] + TRAILER_BYTES
 
