@@ -160,3 +160,13 @@ def test_a_reader_that_leaves_early_is_no_error_to_speak_of(tmp_path: Path) -> N
         )
     assert done.stderr == ""
     assert done.returncode in (0, 1)
+
+
+def test_the_demonstration_too_takes_the_home_that_stands_before_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KWARTIER_HOME", raising=False)
+    words = ("--home", str(tmp_path / "home"), "demo", "--meters", "1", "--no-serve", "--households", "absent")
+    ran = run(*words, capsys=capsys, monkeypatch=monkeypatch)
+    assert ran.code == 0, ran.err
+    assert (tmp_path / "home" / "kwartier.toml").exists()
