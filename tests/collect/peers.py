@@ -57,6 +57,9 @@ class TwistedSession(ServerSession):
     """A meter's session that may say something else than it should."""
 
     twist: Twist | None = None
+    asked = 0
+    """Requests so far, and the answer to the first: notes for who lies."""
+    first_answer = b""
 
     def _answer(self, apdu: bytes) -> bytes:
         honest = super()._answer(apdu)
@@ -111,8 +114,9 @@ class Meter:
         try:
             self.session.receive(data, 0.0)
         except KwartierError:
-            yield 0.0, End.RESET
-            return
+            if self._spoil is None:
+                yield 0.0, End.RESET
+                return
         answer = self.session.data_to_send()
         if self._spoil is None:
             yield 0.0, answer
@@ -282,7 +286,7 @@ def _play(loop: StillLoop, line: _Line, talk: Conversation[object], meter: Meter
             return
         sent = line.take()
         if sent:
-            said = chain(meter.hear(sent), said)
+            said = chain(said, meter.hear(sent))
         if waiting is None:
             following = next(said, None)
             waiting = None if following is None else (loop.now + following[0], following[1])
