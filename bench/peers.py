@@ -38,6 +38,9 @@ from bench.scene import (
 from kwartier.clock import midnight
 from kwartier.dlms.obis import dotted
 
+Table = list[list[Any]]
+"""Rows as a foreign client gives them."""
+
 TIMEOUT_S = 30
 WRAPPER_BYTES = 8
 QUARTER_MIN = 15
@@ -78,13 +81,13 @@ class Gurux:
         """Sessions one after the other."""
         return [self.session(max_pdu) for _ in range(sessions)]
 
-    def session(self, max_pdu: int) -> Any:
+    def session(self, max_pdu: int) -> Table:
         """One whole session, from connect to close."""
         # It prints a line or two for each session.
         with contextlib.redirect_stdout(io.StringIO()):
             return self._session(max_pdu)
 
-    def _session(self, max_pdu: int) -> Any:
+    def _session(self, max_pdu: int) -> Table:
         me = identity(GURUX_CLIENT)
         client = GXDLMSSecureClient(
             True, GURUX_CLIENT, LOGICAL_DEVICE, Authentication.HIGH_GMAC, None, InterfaceType.WRAPPER
@@ -112,13 +115,13 @@ class Gurux:
         self._counter = ciphering.invocationCounter + 1
         return rows
 
-    def rows(self, found: Any) -> Rows:
+    def rows(self, found: Table) -> Rows:
         """What :meth:`session` gave, in the form that is compared; not measured."""
         return tuple(
             Row(int(stamp.value.astimezone(UTC).timestamp()), status, used, fed) for stamp, status, used, fed in found
         )
 
-    def decode(self, buffer: bytes) -> Any:
+    def decode(self, buffer: bytes) -> Table:
         """The rows of a buffer that was already deciphered."""
         self._profile.buffer = []
         self._decoder.updateValue(self._profile, 2, self._decoder.getValue(GXByteBuffer(buffer), False))
@@ -182,7 +185,7 @@ class DlmsCosem:
         """Sessions one after the other."""
         return [self.session(max_pdu) for _ in range(sessions)]
 
-    def session(self, max_pdu: int) -> Any:
+    def session(self, max_pdu: int) -> Table:
         """One whole session, from connect to close."""
         me = identity(DLMS_COSEM_CLIENT)
         client = DlmsClient.with_tcp_transport(
@@ -204,10 +207,10 @@ class DlmsCosem:
         self._meter_counter = client.dlms_connection.meter_invocation_counter
         return parsed
 
-    def rows(self, found: Any) -> Rows:
+    def rows(self, found: Table) -> Rows:
         """What :meth:`session` gave, in the form that is compared; not measured."""
         return tuple(Row(int(row[0].value.timestamp()), row[1].value, row[2].value, row[3].value) for row in found)
 
-    def decode(self, buffer: bytes) -> Any:
+    def decode(self, buffer: bytes) -> Table:
         """The rows of a buffer that was already deciphered."""
         return self._parser.parse_bytes(buffer)

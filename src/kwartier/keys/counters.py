@@ -6,9 +6,11 @@ numbers and repeats none. A key that comes back continues where it was. Near the
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, bindparam, delete, func, select, tuple_, update
+from sqlalchemy import Connection, Engine, Executable, Table, bindparam, delete, func, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from kwartier.database import counters, insert_once, peer_counters, reading, writing
 from kwartier.dlms.protection import MAX_COUNTER, CounterRange
@@ -22,24 +24,29 @@ MAX_RECOVERY_JUMP = 1_000_000
 """How far what the unauthenticated public client reads may move a counter; a larger jump needs an operator."""
 MAX_RANGE = 1 << 20
 FIRST_COUNTER = 1
+_KEY = ("ek_fingerprint", "title")
 BATCH = 500
 """Keys in one statement."""
 
 
-_TAKE = (
-    update(counters)
-    .where(counters.c.ek_fingerprint == bindparam("of"), counters.c.title == bindparam("by"))
-    .values(next=counters.c.next + bindparam("taken"))
-)
-_HEARD = (
-    update(peer_counters)
-    .where(
-        peer_counters.c.ek_fingerprint == bindparam("of"),
-        peer_counters.c.title == bindparam("by"),
-        peer_counters.c.highest < bindparam("heard"),
-    )
-    .values(highest=bindparam("heard"))
-)
+@cache
+def _take(dialect: str) -> Executable:
+    """Move a counter forward by what the row that is inserted is beyond the first counter; a new one starts there."""
+    fresh = _insert(dialect, counters)
+    taken = fresh.excluded.next - FIRST_COUNTER
+    return fresh.on_conflict_do_update(index_elements=_KEY, set_={"next": counters.c.next + taken})
+
+
+@cache
+def _heard(dialect: str) -> Executable:
+    """Remember the highest counter of a peer, unless a higher one is there."""
+    fresh = _insert(dialect, peer_counters)
+    higher = fresh.excluded.highest > peer_counters.c.highest
+    return fresh.on_conflict_do_update(index_elements=_KEY, set_={"highest": fresh.excluded.highest}, where=higher)
+
+
+def _insert(dialect: str, table: Table) -> postgresql.Insert | sqlite.Insert:
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 class CounterKey(NamedTuple):
@@ -82,8 +89,9 @@ class Counters:
 
     def _move(self, connection: Connection, totals: Mapping[CounterKey, int]) -> dict[CounterKey, int]:
         """Move each counter forward by its total, within the caller's transaction; where each one stood before."""
-        insert_once(connection, counters, [_row(key, next=FIRST_COUNTER) for key in totals])
-        connection.execute(_TAKE, [{"of": key.ek_fingerprint, "by": key.title, "taken": totals[key]} for key in totals])
+        connection.execute(
+            _take(connection.dialect.name), [_row(key, next=FIRST_COUNTER + totals[key]) for key in totals]
+        )
         named = tuple_(counters.c.ek_fingerprint, counters.c.title)
         moved = connection.execute(
             select(counters).where(named.in_([(key.ek_fingerprint, key.title) for key in totals]))
@@ -175,10 +183,7 @@ class Counters:
         with writing(self._engine) as connection:
             for first in range(0, len(keys), BATCH):
                 batch = keys[first : first + BATCH]
-                insert_once(connection, peer_counters, [_row(key, highest=highest[key]) for key in batch])
-                connection.execute(
-                    _HEARD, [{"of": key.ek_fingerprint, "by": key.title, "heard": highest[key]} for key in batch]
-                )
+                connection.execute(_heard(connection.dialect.name), [_row(key, highest=highest[key]) for key in batch])
 
     def forget_peers_within(self, connection: Connection, ek_fingerprints: Sequence[str]) -> None:
         """Forget what was accepted from peers under these keys, as a part of the caller's transaction."""
