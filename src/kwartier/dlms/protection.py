@@ -92,7 +92,7 @@ def parse_ciphered(apdu: bytes) -> Ciphered:
     if row is None:
         raise WireError("not-ciphered", f"APDU tag 0x{tag:02X} is not that of a ciphered APDU")
     title = None
-    if tag in (GENERAL_GLO, GENERAL_DED):
+    if row[2] is None:
         title = cursor.take(cursor.length())
         if len(title) not in (0, TITLE_BYTES):
             raise WireError("bad-system-title", f"a system title of {len(title)} bytes in {row[0]}")
@@ -246,7 +246,7 @@ class Protection:
             raise SecurityError("wrong-protection", f"{message.name} where the {self.family.value}- key is in use")
         if message.system_title and message.system_title != self.peer_title:
             raise SecurityError("identity", "the message names another system title than the registered one")
-        direction = self._direction(message.family)
+        direction = self._global if message.family is Family.GLOBAL else self._direction(message.family)
         if message.invocation_counter <= direction.peer_counter:
             raise SecurityError(
                 "replayed",

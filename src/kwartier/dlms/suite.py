@@ -7,9 +7,9 @@ so that no caller ever holds plaintext whose tag did not match. It is several ti
 """
 
 from dataclasses import dataclass
+from hmac import compare_digest
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.constant_time import bytes_eq
 
 from kwartier.errors import InputError, SecurityError
 
@@ -60,7 +60,7 @@ class Gcm:
         encrypt = self._aead.encrypt
         plain = encrypt(iv, sealed[:-TAG_BYTES], aad)[:-_FULL_TAG_BYTES]
         tag = encrypt(iv, plain, aad)[-_FULL_TAG_BYTES : TAG_BYTES - _FULL_TAG_BYTES]
-        if len(sealed) < TAG_BYTES or not bytes_eq(tag, sealed[-TAG_BYTES:]):
+        if len(sealed) < TAG_BYTES or not compare_digest(tag, sealed[-TAG_BYTES:]):
             raise SecurityError("bad-tag", "the authentication tag does not match the message")
         return plain
 
@@ -70,7 +70,7 @@ class Gcm:
 
     def check(self, iv: bytes, tag: bytes, aad: bytes) -> None:
         """Raise :class:`SecurityError` unless ``tag`` is the tag over ``aad``."""
-        if not bytes_eq(self.tag(iv, aad), tag):
+        if not compare_digest(self.tag(iv, aad), tag):
             raise SecurityError("bad-tag", "the authentication tag does not match the message")
 
     def keystream(self, iv: bytes, body: bytes) -> bytes:
