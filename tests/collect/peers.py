@@ -96,10 +96,14 @@ class Meter:
         spoil: Spoil | None = None,
         max_pdu: int = 0xFFFF,
         point: AssociationPoint | None = None,
+        public: AssociationPoint | None = None,
     ) -> None:
+        points = {1: point or AssociationPoint(keys=KEYS, max_pdu=max_pdu)}
+        if public is not None:
+            points[16] = public
         self.session = TwistedSession(
             own_title=METER_TITLE,
-            points={1: point or AssociationPoint(keys=KEYS, max_pdu=max_pdu)},
+            points=points,
             link=link_of(transport)[1],
             counters=CounterRange(1, 1_000_000),
             challenge=METER_CHALLENGE,
