@@ -160,7 +160,8 @@ class Conversation(asyncio.BufferedProtocol, Generic[Result]):
 
     def abandon(self) -> None:
         """Whoever awaited :attr:`done` has gone: close the line, if it is still open."""
-        if not self.done.done():
+        # Cancelling who awaits :attr:`done` cancels that too, and the line is then still open.
+        if self.done.cancelled() or not self.done.done():
             self.done.cancel()
             self._close(at_once=True)
 
