@@ -109,7 +109,7 @@ class Gurux:
             for request in client.readRowsByRange(self._profile, FIRST, LAST):
                 self._exchange(line, client, request, reply)
             client.updateValue(self._profile, 2, reply.value)
-            rows = self._profile.buffer
+            rows: Table = self._profile.buffer
             for request in client.releaseRequest():
                 self._exchange(line, client, request)
         self._counter = ciphering.invocationCounter + 1
@@ -125,7 +125,8 @@ class Gurux:
         """The rows of a buffer that was already deciphered."""
         self._profile.buffer = []
         self._decoder.updateValue(self._profile, 2, self._decoder.getValue(GXByteBuffer(buffer), False))
-        return self._profile.buffer
+        rows: Table = self._profile.buffer
+        return rows
 
     def _exchange(
         self, line: socket.socket, client: GXDLMSSecureClient, request: bytes, reply: GXReplyData | None = None
@@ -202,7 +203,7 @@ class DlmsCosem:
             meter_initial_invocation_counter=self._meter_counter,
         )
         with client.session():
-            parsed = self._parser.parse_bytes(client.get(self._profile, self._range))
+            parsed: Table = self._parser.parse_bytes(client.get(self._profile, self._range))
         self._counter = client.client_invocation_counter
         self._meter_counter = client.dlms_connection.meter_invocation_counter
         return parsed
@@ -213,4 +214,5 @@ class DlmsCosem:
 
     def decode(self, buffer: bytes) -> Table:
         """The rows of a buffer that was already deciphered."""
-        return self._parser.parse_bytes(buffer)
+        parsed: Table = self._parser.parse_bytes(buffer)
+        return parsed

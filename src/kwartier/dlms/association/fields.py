@@ -35,9 +35,9 @@ def take_fields(cursor: Cursor, what: str, known: Mapping[int, str], *, ordered:
         raise WireError("bad-length", f"{what} says it has {length} bytes, {cursor.remaining} are there")
     fields: dict[int, bytes] = {}
     last = -1
+    end = cursor.end
     # A field comes at most once, so the table of known ones bounds the loop.
-    while cursor.at < cursor.end:
-        start = cursor.at
+    while (start := cursor.at) < end:
         tag, content = read_tlv(cursor)
         if tag not in known:
             raise WireError("bad-acse", f"{what} has no field 0x{tag:02X} (offset {start})")

@@ -12,6 +12,8 @@ from kwartier.dlms.cursor import Cursor
 from kwartier.errors import StateError, WireError
 
 OBIS_BYTES = 6
+SHORT_LENGTH = 0x80
+"""Lengths below it take one byte."""
 MAX_LIST_ITEMS = 1024
 """Entries in one with-list message; far above what fits the PDUs of real meters."""
 
@@ -61,9 +63,13 @@ def take_access(cursor: Cursor) -> bytes | None:
 
 def take_value(cursor: Cursor) -> bytes:
     """The bytes of one A-XDR value, walked within its bounds but not decoded."""
-    start = cursor.at
-    axdr.skip(cursor)
-    return cursor.data[start : cursor.at]
+    start, data = cursor.at, cursor.data
+    # A short octet-string, such as the proof of an association, without the walk.
+    if start + 2 <= cursor.end and data[start] == axdr.Tag.OCTET_STRING and data[start + 1] < SHORT_LENGTH:
+        cursor.take(2 + data[start + 1])
+    else:
+        axdr.skip(cursor)
+    return data[start : cursor.at]
 
 
 def take_count(cursor: Cursor) -> int:
