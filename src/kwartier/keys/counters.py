@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, Executable, Table, bindparam, delete, func, select, tuple_, update
+from sqlalchemy import Connection, Engine, Executable, Table, bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from kwartier.database import counters, insert_once, peer_counters, reading, writing
@@ -34,7 +34,8 @@ def _take(dialect: str) -> Executable:
     """Move a counter forward by what the row that is inserted is beyond the first counter; a new one starts there."""
     fresh = _insert(dialect, counters)
     taken = fresh.excluded.next - FIRST_COUNTER
-    return fresh.on_conflict_do_update(index_elements=_KEY, set_={"next": counters.c.next + taken})
+    moved = fresh.on_conflict_do_update(index_elements=_KEY, set_={"next": counters.c.next + taken})
+    return moved.returning(counters)
 
 
 @cache
@@ -89,12 +90,8 @@ class Counters:
 
     def _move(self, connection: Connection, totals: Mapping[CounterKey, int]) -> dict[CounterKey, int]:
         """Move each counter forward by its total, within the caller's transaction; where each one stood before."""
-        connection.execute(
-            _take(connection.dialect.name), [_row(key, next=FIRST_COUNTER + totals[key]) for key in totals]
-        )
-        named = tuple_(counters.c.ek_fingerprint, counters.c.title)
         moved = connection.execute(
-            select(counters).where(named.in_([(key.ek_fingerprint, key.title) for key in totals]))
+            _take(connection.dialect.name), [_row(key, next=FIRST_COUNTER + totals[key]) for key in totals]
         ).all()
         starts: dict[CounterKey, int] = {}
         for ek_fingerprint, title, following in moved:
@@ -162,14 +159,15 @@ class Counters:
 
     def peer_counter_of_many(self, keys: Sequence[CounterKey]) -> dict[CounterKey, int]:
         """The highest counters ever accepted from a batch of peers; a peer that was never heard is not in it."""
-        named = tuple_(peer_counters.c.ek_fingerprint, peer_counters.c.title)
+        wanted = frozenset(keys)
         found: dict[CounterKey, int] = {}
         with reading(self._engine) as connection:
             for first in range(0, len(keys), BATCH):
-                batch = [(key.ek_fingerprint, key.title) for key in keys[first : first + BATCH]]
-                for ek_fingerprint, title, highest in connection.execute(select(peer_counters).where(named.in_(batch))):
-                    found[CounterKey(ek_fingerprint=ek_fingerprint, title=title)] = highest
-        return found
+                # By the key alone, whose rows are few: it is the first half of the primary key.
+                batch = [key.ek_fingerprint for key in keys[first : first + BATCH]]
+                rows = connection.execute(select(peer_counters).where(peer_counters.c.ek_fingerprint.in_(batch)))
+                found.update((CounterKey(ek_fingerprint, title), highest) for ek_fingerprint, title, highest in rows)
+        return {key: highest for key, highest in found.items() if key in wanted}
 
     def accepted(self, key: CounterKey, highest: int) -> None:
         """Remember the highest counter verified from the peer; it never goes back."""
