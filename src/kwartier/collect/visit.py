@@ -29,6 +29,8 @@ Result = TypeVar("Result")
 Answered = TypeVar("Answered")
 
 CHALLENGE_BYTES = 16
+CONNECT_S = 20.0
+"""How long opening a line may take: four tries of TCP, which are 1, 2, 4 and 8 seconds apart."""
 RESERVED_COUNTERS = 32
 """Invocation counters reserved for a visit: more than the usual day takes; a longer plan asks for more."""
 _NOT_THE_COUNTER = (2, 3, 11, 12)
@@ -206,7 +208,8 @@ class Visitor(Generic[Result]):
         loop = asyncio.get_running_loop()
         conversation = Conversation(session, plan, loop=loop, deadline_s=ends_at, reserve=reserve)
         try:
-            await self._transport.connect(conversation, self._meter.host, self._meter.port, ends_at)
+            connect_by = min(ends_at, loop.time() + CONNECT_S)
+            await self._transport.connect(conversation, self._meter.host, self._meter.port, connect_by)
             return await conversation.done
         finally:
             conversation.abandon()
@@ -233,12 +236,13 @@ class Visitor(Generic[Result]):
         source, companion = self._credentials.counters, self._companion
         if source is None or companion.counter_obis is None:
             return False
-        expected = refusal.expected
-        if expected is None:
-            try:
-                expected = await self._read_counter(companion.counter_obis, ends_at) + 1
-            except (KwartierError, _Refusal):
+        try:
+            expected = await self._read_counter(companion.counter_obis, ends_at) + 1
+        except (KwartierError, _Refusal):
+            # What the refusal itself said is as unproven as the public client's word, and better than nothing.
+            if refusal.expected is None:
                 return False
+            expected = refusal.expected
         finding = await asyncio.get_running_loop().run_in_executor(None, source.raise_to, expected)
         if finding is None:
             return False
