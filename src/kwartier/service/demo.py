@@ -5,6 +5,7 @@ home's database, and what is read is compared with the households that the meter
 """
 
 import asyncio
+import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -57,8 +58,8 @@ async def demonstrate(
 ) -> bool:
     """Make ``count`` meters, tell ``home`` of them, read yesterday from each; whether all were read and equal the truth.
 
-    ``show`` is called after each visit, ``done`` after the last. ``stay``: the meters then go on listening until the task
-    is cancelled.
+    ``show`` is called after each visit, ``done`` after the last. ``stay``: the meters then go on listening until they are
+    told to stop.
     """
     connections = draw(count, seed=seed, now=time.time, recordings=recordings)
     async with listening(connections, port) as ports:
@@ -70,8 +71,16 @@ async def demonstrate(
             show(shown[-1])
         done(shown)
         if stay:
-            await asyncio.Event().wait()
+            await _told_to_stop()
     return all(one.equal for one in shown)
+
+
+async def _told_to_stop() -> None:
+    """Until Ctrl-C or a request to end, also where whoever started us ignores Ctrl-C."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for one in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(one, stop.set)
+    await stop.wait()
 
 
 def _introduce(home: Home, connections: Sequence[SimulatedConnection], ports: Sequence[int]) -> None:
