@@ -1,5 +1,8 @@
 """``kwartier demo``: something that lives, from nothing."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,3 +33,11 @@ def test_the_home_that_it_is_given_stays_usable(
     listed = run("fleet", "list", "--json", capsys=capsys, monkeypatch=monkeypatch)
     assert '"meter": "noord-0001"' in listed.out
     assert run("doctor", capsys=capsys, monkeypatch=monkeypatch).code == 0
+
+
+def test_a_terminal_that_knows_ascii_only_sees_question_marks_and_no_error(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "KWARTIER_HOME": str(tmp_path / "home")}
+    words = [sys.executable, "-m", "kwartier", "demo", "--no-serve", "--meters", "1", "--households", "absent"]
+    ran = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert "equal to what the household really used" in ran.stdout

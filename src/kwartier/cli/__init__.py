@@ -4,6 +4,7 @@ Data go to stdout, messages to stderr. Exit 0: done; 1: the work itself fell sho
 what they need when they run, so that ``kwartier decode`` starts without a database.
 """
 
+import io
 import os
 import sys
 import traceback
@@ -56,6 +57,9 @@ def _root(
 
 def main() -> None:
     """Run one command and leave with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without these letters shows a question mark, not an error
     try:
         _check_words(sys.argv[1:])
         app()
