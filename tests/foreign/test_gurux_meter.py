@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.cli.command import Ran, run
-from tests.foreign.truth import QUARTER_S, midnight, rows
+from tests.foreign.truth import QUARTER_S, SUMMER, is_summer, midnight, rows
 
 TITLE = "4752583030303031"
 EK, AK = "000102030405060708090A0B0C0D0E0F", "D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF"
@@ -79,8 +79,11 @@ def check(table: dict[str, Any], start: str, end: str, first: int, count: int) -
     wanted = range(opening, closing + 1, QUARTER_S)
     printed = [table["opening"], *table["rows"]]
     assert [row["time"] for row in printed] == [stamp(time) for time in wanted]
-    found = [(row["status"], row["import_wh"], row["export_wh"]) for row in printed]
-    assert found == [(truth[time].status, truth[time].import_wh, truth[time].export_wh) for time in wanted]
+    found = [(row["status"], row["clock_status"], row["import_wh"], row["export_wh"]) for row in printed]
+    assert found == [
+        (truth[time].status, SUMMER if is_summer(time) else 0, truth[time].import_wh, truth[time].export_wh)
+        for time in wanted
+    ]
 
 
 @pytest.mark.parametrize("transport", ["wrapper", "hdlc"])
@@ -115,6 +118,15 @@ def test_days_on_which_clocks_change(command: Command, tmp_path: Path, day: str,
     table = json.loads(ran.out)
     assert len(table["rows"]) == quarters
     check(table, day, next_day, first, 300)
+
+
+def test_as_a_process_of_its_own(command: Command, tmp_path: Path) -> None:
+    first = midnight("2026-03-03")
+    with meter(first=first, count=300) as port:
+        introduce(command, tmp_path, port)
+        words = [sys.executable, "-m", "kwartier", "read", "g1", "--from", "2026-03-04", "--to", "2026-03-05", "--json"]
+        ran = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
+    check(json.loads(ran.stdout), "2026-03-04", "2026-03-05", first, 300)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ QUARTER_S = 900
 ZONE = ZoneInfo("Europe/Amsterdam")
 SUMMER = 0x80
 AMR_SUMMER = 0x08
+AMR_POWER_DOWN = 0x80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +29,10 @@ def rows(first: int, count: int) -> list[Row]:
         time = first + number * QUARTER_S
         import_wh += (number * 37 + 11) % 251
         export_wh += (number * 13) % 89 if number % 96 in range(36, 72) else 0
-        summer = AMR_SUMMER if is_summer(time) else 0
-        found.append(Row(time=time, status=summer, import_wh=import_wh, export_wh=export_wh))
+        status = AMR_SUMMER if is_summer(time) else 0
+        if number % 50 == 7:
+            status |= AMR_POWER_DOWN
+        found.append(Row(time=time, status=status, import_wh=import_wh, export_wh=export_wh))
     return found
 
 
