@@ -166,6 +166,49 @@ def test_a_bad_cell_is_named_and_nothing_is_imported(
 
 
 @pytest.mark.parametrize(
+    ("cells", "column", "said"),
+    [
+        ({"policy": "none"}, "policy", "does not go with mechanism 5"),
+        ({"transport": "hdlc", "client": 128}, "client", "above 127"),
+        ({"transport": "hdlc", "logical_device": 128}, "logical_device", "an address of one byte"),
+        ({"transport": "hdlc", "address_bytes": 1, "physical_address": 17}, "physical_address", "no place"),
+        ({"transport": "hdlc", "address_bytes": 2}, "physical_address", "empty"),
+        ({"transport": "hdlc", "address_bytes": 4}, "physical_address", "empty"),
+        (
+            {"transport": "hdlc", "address_bytes": 2, "physical_address": 128},
+            "physical_address",
+            "an address of two bytes",
+        ),
+    ],
+)
+def test_a_row_that_can_never_make_a_visit_is_refused_when_it_comes_in(
+    cells: dict[str, object], column: str, said: str, registry: Registry, tmp_path: Path
+) -> None:
+    error = refusal(registry, write(tmp_path / "fleet.csv", row(**cells)))
+    assert f"1 bad row: line 2, column {column}: " in error.detail
+    assert said in error.detail
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        {"mechanism": 0, "policy": "none"},
+        {"client": 128, "logical_device": 128},
+        {"transport": "hdlc", "client": 127, "logical_device": 127},
+        {"transport": "hdlc", "address_bytes": 2, "physical_address": 0},
+        {"transport": "hdlc", "address_bytes": 4, "logical_device": 128, "physical_address": 128},
+        {"transport": "hdlc", "logical_device": 128, "physical_address": 17},
+    ],
+)
+def test_a_row_at_the_edge_of_what_fits_is_taken_in(
+    cells: dict[str, object], registry: Registry, tmp_path: Path
+) -> None:
+    registry.import_file(write(tmp_path / "fleet.csv", row(**cells)), at=AT)
+    found = registry.meter("M1")
+    assert {name: getattr(found, name) for name in cells} == cells
+
+
+@pytest.mark.parametrize(
     ("host", "kept"), [("meter.example", "meter.example"), ("[fe80::1]", "fe80::1"), ("FE80:0::1", "fe80::1")]
 )
 def test_a_host_is_a_name_or_an_address(host: str, kept: str, registry: Registry, tmp_path: Path) -> None:

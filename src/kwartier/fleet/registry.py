@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, up
 from kwartier import clock, rowfile
 from kwartier.cosem import companion
 from kwartier.database import connections, layouts, meters, reading, writing
+from kwartier.dlms.handshake import HLS_GMAC
 from kwartier.dlms.protection import POLICIES
 from kwartier.dlms.suite import SUITES
 from kwartier.errors import InputError
@@ -24,6 +25,8 @@ _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}")
 _CAPACITY = re.compile(r"[13]x\d{1,3}A")
 TRANSPORTS = ("wrapper", "hdlc")
 MECHANISMS = ("0", "1", "5")
+MAX_ADDRESS_BYTE = 0x7F
+"""The highest number that one byte of an HDLC address holds."""
 
 
 def _host(text: str) -> rowfile.Value:
@@ -90,11 +93,38 @@ _CONNECTION_COLUMNS = [column.name for column in connections.columns]
 _STATED = [name for name in _CONNECTION_COLUMNS if name not in ("ean", "known_at")]
 
 
+def _misfit(row: rowfile.Row) -> tuple[str, str] | None:
+    """Cells that are good one by one and can never make a visit together: the column and the reason."""
+    if row["mechanism"] == HLS_GMAC and row["policy"] == "none":
+        return "policy", f"'none' does not go with mechanism {HLS_GMAC}, which needs protected messages"
+    if row["transport"] != "hdlc":
+        return None
+    if _above_a_byte(row["client"]):
+        return "client", f"is above {MAX_ADDRESS_BYTE}, and over hdlc a client has one byte"
+    size, physical = row["address_bytes"], row["physical_address"]
+    if size == 1 and physical is not None:
+        return "physical_address", "has no place in an address of one byte"
+    if size in (2, 4) and physical is None:
+        return "physical_address", f"empty, and an address of {size} bytes needs it"
+    if size == 4 or (size is None and physical is not None):
+        return None
+    name = next((one for one in ("logical_device", "physical_address") if _above_a_byte(row[one])), None)
+    form = "two bytes" if size == 2 else "one byte"
+    return None if name is None else (name, f"is above {MAX_ADDRESS_BYTE} and does not fit an address of {form}")
+
+
+def _above_a_byte(value: rowfile.Value) -> bool:
+    return isinstance(value, int) and value > MAX_ADDRESS_BYTE
+
+
 def _agreement() -> rowfile.Check:
-    """Meters of one connection say the same of it: which of two is right cannot be guessed."""
+    """A row makes sense, and meters of one connection say the same of it: which of two is right cannot be guessed."""
     stated: dict[str, tuple[int, rowfile.Row]] = {}
 
     def check(line: int, row: rowfile.Row) -> tuple[str, str] | None:
+        misfit = _misfit(row)
+        if misfit is not None:
+            return misfit
         first, before = stated.setdefault(str(row["ean"]), (line, row))
         differing = (name for name in _STATED if row[name] != before[name])
         name = next(differing, None)
