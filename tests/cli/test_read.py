@@ -180,3 +180,11 @@ def test_a_meter_whose_counter_went_back_is_refused_until_its_keys_come_again(
     assert "[replayed]" in ran.err
     assert command("keys", "import", str(tmp_path / "home" / "keys.csv")).code == 0
     assert command("read", one.meter, "--from", "2026-03-04").code == 0
+
+
+def test_the_last_day_that_a_date_can_name_is_wrong_input(
+    command: Command, living: tuple[Home, list[SimulatedConnection]]
+) -> None:
+    ran = command("read", living[1][0].meter, "--from", "9999-12-31")
+    assert (ran.code, ran.out) == (2, "")
+    assert "[bad-day]" in ran.err

@@ -1,6 +1,6 @@
 """``kwartier read``: visit one meter now and show its quarters."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
@@ -8,6 +8,7 @@ import typer
 
 from kwartier.cli.curve import bar, curve
 from kwartier.cli.options import HomeOption, JsonOption, home_folder, print_json, say, stdout
+from kwartier.errors import InputError
 
 if TYPE_CHECKING:
     from kwartier.model import Readings
@@ -42,7 +43,7 @@ def read(
     from kwartier.service.reading import read as carry_out
 
     first = start.date()
-    last = end.date() if end is not None else first + timedelta(days=1)
+    last = end.date() if end is not None else _day_after(first)
     request = Request(
         meter=meter, start=first, end=last, purpose=purpose, reason=reason, actor=actor(), deadline_s=deadline_s
     )
@@ -56,6 +57,12 @@ def read(
         print_json(as_table(report))
     else:
         show(report)
+
+
+def _day_after(day: date) -> date:
+    if day == date.max:
+        raise InputError("bad-day", f"there is no day after {day}")
+    return day + timedelta(days=1)
 
 
 def as_table(report: "Report") -> dict[str, object]:
