@@ -1,6 +1,7 @@
 """``kwartier demo``: something that lives, from nothing."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -41,3 +42,17 @@ def test_a_terminal_that_knows_ascii_only_sees_question_marks_and_no_error(tmp_p
     ran = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 0, ran.stderr
     assert "equal to what the household really used" in ran.stdout
+
+
+def test_a_port_that_is_taken_is_wrong_usage_and_no_mistake_of_ours(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KWARTIER_HOME", str(tmp_path / "home"))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ran = run("demo", "--no-serve", "--port", str(port), capsys=capsys, monkeypatch=monkeypatch)
+    assert (ran.code, ran.out) == (2, "")
+    assert f"port {port}" in ran.err
+    assert "[port-in-use]" in ran.err

@@ -5,6 +5,7 @@ home's database, and what is read is compared with the households that the meter
 """
 
 import asyncio
+import os
 import signal
 import tempfile
 import time
@@ -15,6 +16,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from kwartier.errors import InputError
 from kwartier.service.home import Home, actor
 from kwartier.service.reading import Report, Request, counters_of, visit
 from kwartier.simulate.fleet import SimulatedConnection, draw, write_fleet, write_keys
@@ -36,9 +38,19 @@ class Shown:
 
 @asynccontextmanager
 async def listening(connections: Sequence[SimulatedConnection], port: int) -> AsyncIterator[list[int]]:
-    """The meters listen at ``port`` and those after it (0: any free ones) until the block ends; their ports."""
-    servers = [await serve(one.station, HOST, port + number if port else 0) for number, one in enumerate(connections)]
+    """The meters listen at ``port`` and those after it (0: any free ones) until the block ends; their ports.
+
+    Raises ``InputError`` port-in-use when one of them cannot be had.
+    """
+    servers: list[asyncio.Server] = []
     try:
+        for number, one in enumerate(connections):
+            wanted = port + number if port else 0
+            try:
+                servers.append(await serve(one.station, HOST, wanted))
+            except OSError as error:
+                reason = os.strerror(error.errno) if error.errno else type(error).__name__
+                raise InputError("port-in-use", f"no meter can listen at port {wanted} ({reason})") from None
         yield [server.sockets[0].getsockname()[1] for server in servers]
     finally:
         for server in servers:
