@@ -49,6 +49,16 @@ def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.
     assert settings.load(tmp_path).read_deadline_s == 90
 
 
+def test_a_bad_value_of_the_environment_is_not_looked_for_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, f'client_system_title = "{TITLE}"\n')
+    monkeypatch.setenv("KWARTIER_MAX_PDU", "12")
+    detail = refusal(tmp_path).detail
+    assert detail.startswith("KWARTIER_MAX_PDU in the environment: ")
+    assert FILE_NAME not in detail
+
+
 def test_before_there_is_a_file_the_environment_says_where_the_database_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.defaults().database == ""
     monkeypatch.setenv("KWARTIER_DATABASE", "postgresql://host/name")

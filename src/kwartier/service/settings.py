@@ -1,5 +1,6 @@
 """The settings of an installation: ``HOME/kwartier.toml``, each of which the environment may override."""
 
+import os
 import secrets
 import tomllib
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from kwartier.dlms.protection import TITLE_BYTES
 from kwartier.errors import InputError
 
 FILE_NAME = "kwartier.toml"
+ENV_PREFIX = "KWARTIER_"
 TITLE_PREFIX = b"KWT"
 """Manufacturer letters of a client's system title (Green Book 4.3.4); the rest is random."""
 
@@ -21,7 +23,7 @@ TITLE_PREFIX = b"KWT"
 class Settings(BaseSettings):
     """One attribute a setting. ``KWARTIER_READ_DEADLINE_S=90`` overrides ``read_deadline_s`` of the file."""
 
-    model_config = SettingsConfigDict(env_prefix="KWARTIER_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
 
     client_system_title: str = Field(pattern=r"^[0-9A-Fa-f]{16}$")
     """Who we are to every meter: never shared by two installations that hold the same keys."""
@@ -81,7 +83,9 @@ def _checked(table: Mapping[str, Any], where: str) -> Settings:
         first = error.errors(include_url=False, include_input=False)[0]
         name = ".".join(str(part) for part in first["loc"])
         what = "there is no such setting" if first["type"] == "extra_forbidden" else first["msg"]
-        raise InputError("bad-settings", f"{where}: {name}: {what}") from None
+        variable = ENV_PREFIX + name.upper()
+        place = f"{variable} in the environment" if variable in os.environ else f"{where}: {name}"
+        raise InputError("bad-settings", f"{place}: {what}") from None
 
 
 def create(home: Path) -> bool:
