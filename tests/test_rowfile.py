@@ -240,6 +240,18 @@ def test_skipped_rows_come_back_as_they_were_and_can_be_corrected_and_read(tmp_p
     assert names(read(file(tmp_path, corrected))) == ["b", "a", "c"]
 
 
+def test_a_refused_row_keeps_the_cells_that_no_column_is_for_and_its_header_is_whole(tmp_path: Path) -> None:
+    path = file(tmp_path, "name,port,note\nb\nc,1,x,left,over\n")
+    rows = read(path, skip_bad=True)
+    aside = tmp_path / "refused.csv"
+    rowfile.write_refused(aside, rows.bad, beside=path)
+    written = list(csv.reader(aside.read_text().splitlines()))
+    assert written[0] == ["line", "column", "reason", "name", "port", "note", "surplus"]
+    assert [row[3:] for row in written[1:]] == [["b", "", "", ""], ["c", "1", "x", "left,over"]]
+    corrected = aside.read_text().replace(",b,,", ",b,2,")
+    assert names(read(file(tmp_path, corrected))) == ["b", "c"]
+
+
 def test_the_file_that_is_read_is_never_written_over(tmp_path: Path) -> None:
     path = file(tmp_path, "name,port\nb,none\n")
     link = tmp_path / "link.csv"

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 
 from kwartier.disk import PRIVATE_FILE
@@ -26,8 +27,12 @@ MAX_ROWS = 20_000_000
 """Rows in one file: more than any nation has meters."""
 MAX_NAME = 64
 REQUIRED = object()
+SURPLUS = "surplus"
+"""Where the cells of a refused row stand that no column is for."""
 REFUSAL = ("line", "column", "reason")
 """What stands before the cells of a refused row."""
+PASSED_OVER = (*REFUSAL, SURPLUS)
+"""Columns of refused rows that a file may have when it is corrected and comes again."""
 _NAME = re.compile(r"[A-Za-z0-9._:/-]+")
 _COLUMN_NAME = re.compile(r"[A-Za-z_ -]{1,24}")
 """What an unknown column may look like to be named in an error: a key or a password in the first line does not."""
@@ -109,7 +114,7 @@ def write_refused(path: Path, bad: Sequence[BadRow], *, beside: Path) -> None:
 
     ``beside`` is the file that they come from, which is not written over. ``InputError`` unwritable-file.
     """
-    names = list(dict.fromkeys(name for one in bad for name in one.cells))
+    names = sorted(dict.fromkeys(name for one in bad for name in one.cells), key=SURPLUS.__eq__)
     try:
         if path.exists() and path.samefile(beside):
             raise InputError("unwritable-file", f"{path} is the file that is being imported")
@@ -160,14 +165,17 @@ def _cells(path: Path, columns: Sequence[Column]) -> Iterator[tuple[int, dict[st
         if len(cells) != len(header):
             where = header[len(cells)] if len(cells) < len(header) else header[-1]
             misfit = (where, f"{len(cells)} cells under {len(header)} columns")
-        named = zip(header, cells, strict=False)
-        yield line, {name: text for name, text in named if name not in REFUSAL}, misfit
+        named = zip_longest(header, cells[: len(header)], fillvalue="")
+        kept = {name: text for name, text in named if name not in PASSED_OVER}
+        if misfit is not None and len(cells) > len(header):
+            kept[SURPLUS] = ",".join(cells[len(header) :])
+        yield line, kept, misfit
 
 
 def _check_header(where: str, header: Sequence[str], columns: Sequence[Column]) -> None:
     known = [column.name for column in columns]
     needed = [column.name for column in columns if column.default is REQUIRED]
-    unknown = [place for place, name in enumerate(header) if name not in known and name not in REFUSAL]
+    unknown = [place for place, name in enumerate(header) if name not in known and name not in PASSED_OVER]
     missing = [name for name in needed if name not in header]
     if unknown:
         name = header[unknown[0]]

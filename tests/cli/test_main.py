@@ -19,6 +19,7 @@ from kwartier.errors import (
     explanations,
 )
 from tests.cli.command import Ran, run
+from tests.conftest import skip_unless
 
 
 @pytest.fixture
@@ -170,3 +171,14 @@ def test_the_demonstration_too_takes_the_home_that_stands_before_it(
     ran = run(*words, capsys=capsys, monkeypatch=monkeypatch)
     assert ran.code == 0, ran.err
     assert (tmp_path / "home" / "kwartier.toml").exists()
+
+
+def test_output_that_finds_no_room_is_said_and_no_mistake_of_ours() -> None:
+    full = Path("/dev/full")
+    skip_unless(full.exists(), "there is no /dev/full here")
+    with full.open("w") as out:
+        words = [sys.executable, "-m", "kwartier", "decode", "7EA00703037382F67E", "--json"]
+        ran = subprocess.run(words, stdout=out, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert ran.returncode == 1
+    assert "[no-space]" in ran.stderr
+    assert ran.stderr.count("\n") == 1

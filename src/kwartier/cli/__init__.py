@@ -4,12 +4,13 @@ Data go to stdout, messages to stderr. Exit 0: done; 1: the work itself fell sho
 what they need when they run, so that ``kwartier decode`` starts without a database.
 """
 
+import errno
 import io
 import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -62,7 +63,10 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal without these letters shows a question mark, not an error
     try:
         _check_words(sys.argv[1:])
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here, where it can still be said that it failed
     except KwartierError as error:
         _complain(error.sentence())
         sys.exit(2 if isinstance(error, InputError) else 1)
@@ -70,13 +74,23 @@ def main() -> None:
         # Whoever read our output has left; the rest of it goes nowhere, and so would Python's own complaint.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except Exception as error:  # noqa: BLE001 - the last resort: a sentence instead of a traceback
-        if os.environ.get(DEBUG):
-            traceback.print_exc()
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{Path(frame.filename).name}, line {frame.lineno}"
-        _complain(StateError("internal-error", f"{type(error).__name__} in {where}").sentence())
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            _internal(error)
+        _complain(StateError("no-space", "there is no room left for what had to be written").sentence())
         sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - the last resort: a sentence instead of a traceback
+        _internal(error)
+
+
+def _internal(error: Exception) -> NoReturn:
+    """A mistake of ours: say where, and leave."""
+    if os.environ.get(DEBUG):
+        traceback.print_exc()
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(frame.filename).name}, line {frame.lineno}"
+    _complain(StateError("internal-error", f"{type(error).__name__} in {where}").sentence())
+    sys.exit(1)
 
 
 def _check_words(words: list[str]) -> None:

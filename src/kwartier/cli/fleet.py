@@ -14,6 +14,7 @@ from kwartier.cli.options import (
     SkipBadOption,
     home_folder,
     print_json,
+    print_many,
     print_table,
     say,
 )
@@ -55,7 +56,7 @@ def list_(as_json: JsonOption = False, home: HomeOption = None) -> None:
     if as_json:
         print_json({"meters": [{"meter": meter, "ean": ean} for meter, ean, _, _ in rows]})
         return
-    print_table(rows, header=("meter", "ean", "address", "companion"))
+    print_many(rows, header=("meter", "ean", "address", "companion"))
     say(f"{len(rows)} meters")
 
 

@@ -45,8 +45,8 @@ def home_folder(given: Path | None) -> Path:
 
 def print_json(value: object) -> None:
     """One JSON value on stdout."""
-    json.dump(value, sys.stdout, ensure_ascii=False)
-    sys.stdout.write("\n")
+    # In one piece: writing it bit by bit takes many times as long.
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
 def say(text: str) -> None:
@@ -65,3 +65,11 @@ def print_table(rows: Iterable[Sequence[str | Text]], header: Sequence[str] = ()
     for row in rows:
         table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
     stdout().print(table)
+
+
+def print_many(rows: Sequence[Sequence[str]], header: Sequence[str]) -> None:
+    """A table of any length: cells in columns and nothing else, so that a million rows take seconds."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for row in (header, *rows):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        sys.stdout.write(line.rstrip() + "\n")

@@ -258,7 +258,8 @@ class Conversation(asyncio.BufferedProtocol, Generic[Result]):
         now = self._loop.time()
         if now >= self._deadline_s:
             state = self._session.state
-            up = LinkLost("total-deadline", f"the visit's time was up while {state.value}")
+            so_far = f"{state.value}, {self.traffic.bytes_received} bytes received"
+            up = LinkLost("total-deadline", f"the visit's time was up while {so_far}")
             # What was read stands, also when the meter is slow to let us go.
             self._end(self._failure if state in LEAVING else up)
             return

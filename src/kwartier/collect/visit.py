@@ -37,11 +37,11 @@ _NOT_THE_COUNTER = (2, 3, 11, 12)
 """Diagnostics of the ACSE service user that no counter can be the reason of."""
 
 _LIKELY_CAUSES = {
-    2: "the meter does not speak logical names with this ciphering: check `policy` and `companion`",
+    2: "the meter does not speak logical names with this ciphering to this client: check `policy`, `client` and `companion`",
     3: "the meter does not know our system title: check `client_system_title`",
     11: "the meter uses another authentication mechanism: check `mechanism`",
     12: "the meter wants an authentication mechanism: check `mechanism`",
-    13: "the keys, the password or the counter are not what the meter expects: check `keys import` for this meter",
+    13: "the keys, the password, the counter or the policy are not what the meter expects: check `keys import` and `policy`",
     14: "the meter wants authentication: check `mechanism`",
 }
 """Diagnostic of the ACSE service user -> what it usually comes from."""
