@@ -94,6 +94,8 @@ def _capture(given: str) -> bytes:
 
     if given == STDIN:
         return capture_of(_stdin(MAX_INPUT_BYTES + 1), "stdin")
+    if not given.strip():
+        raise InputError("no-capture", "there is nothing to decode")
     found = hex_of(given)
     if found is not None:
         return found
