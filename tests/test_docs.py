@@ -1,5 +1,6 @@
 """The documentation is held to the program: made pages are fresh, links lead somewhere, and the tutorial's commands run."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -107,10 +108,13 @@ def pattern(line: str) -> re.Pattern[str]:
 
 
 def free_port() -> str:
-    """A port that nobody has, with the next one free as well as can be told."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return str(one.getsockname()[1])
+    """A port that is free together with the next one, below those that a system hands out by itself."""
+    for port in range(20_000, 30_000, 2):
+        with socket.socket() as one, socket.socket() as other, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            other.bind(("127.0.0.1", port + 1))
+            return str(port)
+    raise RuntimeError("no two free ports in a row")
 
 
 def test_the_tutorial_works_as_it_is_written(tmp_path: Path) -> None:
@@ -163,4 +167,5 @@ def _start(command: str, step: Step, folder: Path, environment: dict[str, str]) 
         said += line
         if all(pattern(shown).search(said) for shown in step.shown):
             return running
+    running.communicate(timeout=COMMAND_S)
     raise AssertionError(f"{command} ended too early:\n{said}")
