@@ -112,3 +112,16 @@ def test_a_lying_length_is_not_allocated() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 4096
+
+
+def test_a_long_apdu_on_a_slow_line_is_progress_and_a_trickle_is_not() -> None:
+    data = wrapper.encode(1, 16, bytes(4 * wrapper.PROGRESS_BYTES))
+    slow, trickle = client(), client()
+    seen = []
+    for at in range(0, len(data), wrapper.PROGRESS_BYTES):
+        slow.receive(data[at : at + wrapper.PROGRESS_BYTES], 0.0)
+        seen.append(slow.progress)
+    assert seen == [0, 1, 2, 3, 3]
+    for at in range(wrapper.PROGRESS_BYTES):
+        trickle.receive(data[at : at + 1], 0.0)
+    assert trickle.progress == 0

@@ -14,6 +14,8 @@ HEADER = struct.Struct(">HHHH")
 HEADER_BYTES = HEADER.size
 MAX_APDU = 0xFFFF
 """The length field has two bytes."""
+PROGRESS_BYTES = 1024
+"""So many bytes of an APDU that comes in pieces are news: a slow line is no silence, and a trickle is."""
 
 
 def encode(source: int, destination: int, apdu: bytes) -> bytes:
@@ -30,7 +32,19 @@ class WrapperLink:
     addressed by, and ``client_address`` says who that was.
     """
 
-    __slots__ = ("_held", "_need", "_out", "_peer", "bad_frames", "deadline", "max_apdu", "progress", "source", "state")
+    __slots__ = (
+        "_gathered",
+        "_held",
+        "_need",
+        "_out",
+        "_peer",
+        "bad_frames",
+        "deadline",
+        "max_apdu",
+        "progress",
+        "source",
+        "state",
+    )
 
     def __init__(self, *, source: int, destination: int | None) -> None:
         self.source = source
@@ -40,6 +54,7 @@ class WrapperLink:
         self.progress = 0
         self.max_apdu = MAX_APDU
         self._peer = destination
+        self._gathered = 0
         self._held = bytearray()
         self._need = HEADER_BYTES
         self._out: list[bytes] = []
@@ -65,6 +80,8 @@ class WrapperLink:
         if held:
             # Pieces of one APDU are only gathered, so that a peer who sends byte by byte costs no more than its bytes.
             held += data
+            self._gathered += len(data)
+            self.progress = self._gathered // PROGRESS_BYTES
             if len(held) < self._need:
                 return []
             data = bytes(held)
