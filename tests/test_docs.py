@@ -108,8 +108,12 @@ def pattern(line: str) -> re.Pattern[str]:
 
 
 def free_port() -> str:
-    """A port that is free together with the next one, below those that a system hands out by itself."""
-    for port in range(20_000, 30_000, 2):
+    """A port that is free together with the next one, below those that a system hands out by itself.
+
+    Where it looks first depends on the process: two runs of the tests at once would else choose the same.
+    """
+    first = 20_000 + os.getpid() % 1000 * 10
+    for port in range(first, first + 2000, 2):
         with socket.socket() as one, socket.socket() as other, contextlib.suppress(OSError):
             one.bind(("127.0.0.1", port))
             other.bind(("127.0.0.1", port + 1))
