@@ -16,18 +16,16 @@ from kwartier import database as kwartier_database
 from kwartier.database import (
     insert_once,
     is_current,
-    layouts,
-    metadata,
     open_engine,
     reading,
     revision,
     sqlite_url,
     troubles,
     upgrade,
-    vaults,
     writing,
 )
 from kwartier.errors import InputError, KwartierError, Retry, StateError
+from kwartier.tables import layouts, metadata, vaults
 from tests.postgres import DATABASES, database
 
 
@@ -155,7 +153,8 @@ def test_a_writer_holds_the_file_from_its_first_statement(sqlite: Engine, monkey
 WRITER = """
 import sys
 from sqlalchemy import insert, select
-from kwartier.database import layouts, open_engine, writing
+from kwartier.database import open_engine, writing
+from kwartier.tables import layouts
 engine = open_engine(sys.argv[1])
 for number in range(int(sys.argv[3])):
     with writing(engine) as connection:

@@ -11,13 +11,13 @@ from sqlalchemy import Engine, func, select
 
 from kwartier.cosem import companion as companions
 from kwartier.cosem import layout as layouts
-from kwartier.database import connections, meters
 from kwartier.errors import InputError
 from kwartier.fleet import registry as registry_module
 from kwartier.fleet.ean import check_digit
 from kwartier.fleet.registry import Registry
 from kwartier.fleet.visits import Visits
 from kwartier.model import Meter
+from kwartier.tables import connections, meters
 
 AT = 1_772_600_000
 

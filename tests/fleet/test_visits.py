@@ -60,7 +60,7 @@ def test_a_layout_is_kept_replaced_and_forgotten(engine: Engine) -> None:
 def test_a_stored_layout_that_makes_no_sense_is_an_error_of_ours(engine: Engine) -> None:
     from sqlalchemy import insert
 
-    from kwartier.database import layouts as table
+    from kwartier.tables import layouts as table
 
     with engine.begin() as connection:
         connection.execute(insert(table).values(meter="M1", fingerprint="", layout="{", read_at=0))

@@ -6,11 +6,11 @@ from threading import Barrier
 import pytest
 from sqlalchemy import Engine, event, update
 
-from kwartier.database import counters as table
 from kwartier.database import open_engine, writing
 from kwartier.dlms.protection import MAX_COUNTER
 from kwartier.errors import KwartierError, SecurityError, StateError
 from kwartier.keys.counters import FIRST_COUNTER, LAST_COUNTER, MAX_RANGE, WARN_COUNTER, CounterKey, Counters
+from kwartier.tables import counters as table
 from tests.keys.killing import KEYS
 
 KEY, OTHER_TITLE, OTHER_KEY, _ = KEYS

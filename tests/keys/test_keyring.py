@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, insert, select, update
 
-from kwartier.database import connections, counters, key_events, meter_keys, meters
 from kwartier.errors import InputError, KwartierError, SecurityError
 from kwartier.keys.counters import CounterKey, Counters
 from kwartier.keys.keyring import DELIVERY, OPERATOR, Keyring, is_claimed
 from kwartier.keys.vault import Vault
+from kwartier.tables import connections, counters, key_events, meter_keys, meters
 
 TITLE = bytes.fromhex("4B57540000000001")
 EK, AK, KEK, EK2 = ("11" * 16, "22" * 16, "33" * 16, "44" * 16)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, up
 
 from kwartier import clock, rowfile
 from kwartier.cosem import companion
-from kwartier.database import connections, layouts, meters, reading, writing
+from kwartier.database import reading, writing
 from kwartier.dlms.handshake import HLS_GMAC
 from kwartier.dlms.protection import POLICIES
 from kwartier.dlms.suite import SUITES
@@ -18,6 +18,7 @@ from kwartier.errors import InputError
 from kwartier.fleet.ean import read_ean
 from kwartier.model import Meter
 from kwartier.rowfile import Column
+from kwartier.tables import connections, layouts, meters
 
 BATCH = 500
 MAX_WORDS = 64

@@ -9,8 +9,9 @@ from sqlalchemy import Engine, delete, insert, select
 
 from kwartier.cosem import layout as layouts
 from kwartier.cosem.layout import Layout
-from kwartier.database import layouts as layout_table
-from kwartier.database import reading, visits, writing
+from kwartier.database import reading, writing
+from kwartier.tables import layouts as layout_table
+from kwartier.tables import visits
 
 ID_BYTES = 8
 Detail = dict[str, object]

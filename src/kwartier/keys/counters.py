@@ -12,9 +12,10 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine, Executable, Table, bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from kwartier.database import counters, insert_once, peer_counters, reading, writing
+from kwartier.database import insert_once, reading, writing
 from kwartier.dlms.protection import MAX_COUNTER, CounterRange
 from kwartier.errors import SecurityError, StateError
+from kwartier.tables import counters, peer_counters
 
 LAST_COUNTER = 0xFFFF_0000
 """No counter above this is given out: it is time for another key well before the numbers end."""

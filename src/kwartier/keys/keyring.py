@@ -14,13 +14,14 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, delete, func, insert, select
 
 from kwartier import rowfile
-from kwartier.database import insert_once, key_events, meter_keys, meters, reading, vaults, writing
+from kwartier.database import insert_once, reading, writing
 from kwartier.dlms.protection import MAX_COUNTER, SessionKeys
 from kwartier.dlms.suite import SUITES
 from kwartier.errors import SecurityError, StateError
 from kwartier.keys.counters import CounterKey, Counters
 from kwartier.keys.vault import Vault
 from kwartier.rowfile import Column
+from kwartier.tables import key_events, meter_keys, meters, vaults
 
 KEY_BYTES = tuple(sorted({suite.key_bytes for suite in SUITES.values()}))
 MAX_LLS_BYTES = 64

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from kwartier.database import metadata
+from kwartier.tables import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=metadata)
