@@ -56,7 +56,7 @@ def sqlite(tmp_path: Path) -> Iterator[Engine]:
 
 
 def layout(meter: str) -> dict[str, object]:
-    return {"meter": meter, "fingerprint": "f", "layout": "{}", "read_at": 2**40}
+    return {"meter": meter, "digest": "f", "read_at": 2**40}
 
 
 def names(engine: Engine) -> list[str]:
@@ -159,7 +159,7 @@ engine = open_engine(sys.argv[1])
 for number in range(int(sys.argv[3])):
     with writing(engine) as connection:
         seen = len(connection.execute(select(layouts.c.meter)).all())
-        connection.execute(insert(layouts).values(meter=f"{seen:06d}", fingerprint=sys.argv[2], layout="", read_at=0))
+        connection.execute(insert(layouts).values(meter=f"{seen:06d}", digest=sys.argv[2], read_at=0))
 """
 
 

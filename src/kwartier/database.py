@@ -25,8 +25,7 @@ from sqlalchemy import (
     event,
     make_url,
 )
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -146,10 +145,24 @@ def writing(engine: Engine) -> Iterator[Connection]:
             yield connection
 
 
-def insert_once(connection: Connection, table: Table, rows: Sequence[Mapping[str, str | int]]) -> None:
+Row = Mapping[str, object]
+
+
+def insert_once(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Rows of ``table``, each unless there is one with its key already; two who do it at once do not fail."""
-    insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    connection.execute(insert(table).on_conflict_do_nothing(), [dict(row) for row in rows])
+    connection.execute(_insert(connection, table).on_conflict_do_nothing(), [dict(row) for row in rows])
+
+
+def replace_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Rows of ``table``, each in the place of the one with its key, where there is one."""
+    fresh = _insert(connection, table)
+    keys = [column.name for column in table.primary_key]
+    values = {name: fresh.excluded[name] for name in rows[0] if name not in keys}
+    connection.execute(fresh.on_conflict_do_update(index_elements=keys, set_=values), [dict(row) for row in rows])
+
+
+def _insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
 
 
 @contextmanager

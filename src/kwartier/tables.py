@@ -4,7 +4,20 @@ Times are UTC seconds, days are local calendar days. Whoever needs a table impor
 are named beside each group.
 """
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
 metadata = MetaData(
     naming_convention={
@@ -52,23 +65,114 @@ layouts = Table(
     "layout",
     metadata,
     Column("meter", String(64), primary_key=True),
-    Column("fingerprint", String(64), nullable=False),
-    Column("layout", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
     Column("read_at", BigInteger, nullable=False),
 )
+"""What each meter's quarter profile holds: a fleet has few kinds, so the text stands once."""
+layout_texts = Table(
+    "layout_text",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("layout", Text, nullable=False),
+)
+drifts = Table(
+    "drift",
+    metadata,
+    Column("meter", String(64), primary_key=True),
+    Column("drift_s", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+"""How far each meter's clock was ahead of ours when it was last asked."""
 visits = Table(
     "visit",
     metadata,
     Column("id", String(32), primary_key=True),
     Column("meter", String(64), nullable=False, index=True),
-    Column("started", String(32), nullable=False),
-    Column("ended", String(32), nullable=False),
+    Column("ean", String(18), nullable=False),
+    Column("date", Date, nullable=False, index=True),
+    Column("started", BigInteger, nullable=False),
+    Column("ended", BigInteger, nullable=False),
     Column("outcome", String(64), nullable=False),
+    Column("asked", Boolean, nullable=False),
     Column("purpose", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("actor", Text, nullable=False),
     Column("detail", Text, nullable=False),
 )
+"""How each visit went. ``date``: the local day of the visit; ``asked``: whether personal data were asked for; times in us."""
+nights = Table(
+    "night",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("planned_at", BigInteger, nullable=False),
+    Column("purpose", String(64), nullable=False),
+    Column("actor", String(128), nullable=False),
+)
+dues = Table(
+    "due",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("meter", String(64), primary_key=True),
+    Column("ean", String(18), nullable=False),
+    Column("dso", String(64), nullable=False),
+    Column("timezone", String(64), nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("earliest", BigInteger, nullable=False),
+    Column("next_at", BigInteger, nullable=False),
+    Column("deadline", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("lease", String(32)),
+    Column("batch", String(64)),
+    Column("code", String(64)),
+    Column("quarters", Integer, nullable=False),
+    Column("present", Integer, nullable=False),
+    Column("settled_at", BigInteger),
+)
+"""Which meters have to be read for a local day, and how far that got; see ``collect/due.py``."""
+Index("ix_due_queue", dues.c.day, dues.c.state, dues.c.next_at)
+Index(
+    "ix_due_open",
+    dues.c.meter,
+    dues.c.day,
+    sqlite_where=dues.c.state != "stored",
+    postgresql_where=dues.c.state != "stored",
+)
+leases = Table(
+    "lease",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("day", Date, nullable=False),
+    Column("holder", String(128), nullable=False),
+    Column("taken_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+"""Who is busy with a batch of due meters, until when."""
+claims = Table(
+    "claim",
+    metadata,
+    Column("ean", String(18), primary_key=True),
+    Column("date", Date, primary_key=True),
+    Column("meter", String(64), primary_key=True),
+    Column("visit", String(32), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("reads", Integer, nullable=False),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("fulfilled_at", BigInteger),
+)
+"""The one read of personal data that a connection may have on a local day of visit; see ``collect/claims.py``."""
+claim_events = Table(
+    "claim_event",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("ean", String(18), nullable=False),
+    Column("date", Date, nullable=False, index=True),
+    Column("meter", String(64), nullable=False),
+    Column("visit", String(32), nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("cause", String(64), nullable=False),
+)
+"""Repeats of a read and refusals of one, each with its cause."""
 vaults = Table(
     "vault",
     metadata,

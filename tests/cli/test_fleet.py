@@ -70,6 +70,7 @@ def test_one_meter_is_shown_with_its_keys_and_visits_but_no_key(fleet: Command, 
             opened.visits.record(
                 VisitRecord(
                     meter="A",
+                    date=started.date(),
                     started=started + timedelta(hours=number),
                     ended=started + timedelta(hours=number, seconds=1),
                     outcome="done",

@@ -14,6 +14,8 @@ from kwartier.fleet.visits import VisitRecord, Visits
 START = datetime(2026, 3, 6, 3, 0, tzinfo=UTC)
 RECORD = VisitRecord(
     meter="M1",
+    ean="201234567890123451",
+    date=START.date(),
     started=START,
     ended=START + timedelta(seconds=1.5),
     outcome="done",
@@ -60,10 +62,11 @@ def test_a_layout_is_kept_replaced_and_forgotten(engine: Engine) -> None:
 def test_a_stored_layout_that_makes_no_sense_is_an_error_of_ours(engine: Engine) -> None:
     from sqlalchemy import insert
 
-    from kwartier.tables import layouts as table
+    from kwartier.tables import layout_texts, layouts
 
     with engine.begin() as connection:
-        connection.execute(insert(table).values(meter="M1", fingerprint="", layout="{", read_at=0))
+        connection.execute(insert(layout_texts).values(digest="d", layout="{"))
+        connection.execute(insert(layouts).values(meter="M1", digest="d", read_at=0))
     with pytest.raises(InputError) as caught:
         Visits(engine).layout("M1")
     assert caught.value.code == "bad-layout"

@@ -1,20 +1,32 @@
-"""What is remembered of visits: a record of each, and the layout of each meter's quarter profile."""
+"""What is remembered of visits: a record of each, the layout of each meter's quarter profile, and how far its clock was off."""
 
+import hashlib
 import json
 import secrets
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, delete, insert, select
 
 from kwartier.cosem import layout as layouts
 from kwartier.cosem.layout import Layout
-from kwartier.database import reading, writing
+from kwartier.database import insert_once, reading, replace_rows, writing
+from kwartier.tables import drifts, layout_texts, visits
 from kwartier.tables import layouts as layout_table
-from kwartier.tables import visits
 
 ID_BYTES = 8
+BATCH = 500
+"""Meters in one statement."""
+MAX_DRIFT_S = 1 << 31
 Detail = dict[str, object]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def new_visit() -> str:
+    """A name for a visit that no other has."""
+    return secrets.token_hex(ID_BYTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,19 +34,24 @@ class VisitRecord:
     """How a visit ended, for whom and why it was made; never what was read."""
 
     meter: str
+    ean: str = ""
+    date: date
+    """The local day of the visit."""
     started: datetime
     ended: datetime
     outcome: str
     """``done``, or the code of the error."""
+    asked: bool = False
+    """Whether personal data were asked for."""
     purpose: str
     reason: str
     actor: str
     detail: Detail = field(default_factory=dict)
-    id: str = field(default_factory=lambda: secrets.token_hex(ID_BYTES))
+    id: str = field(default_factory=new_visit)
 
 
 class Visits:
-    """Visits and layouts in one database."""
+    """Visits, layouts and drifts in one database."""
 
     __slots__ = ("_engine",)
 
@@ -44,19 +61,12 @@ class Visits:
     def record(self, visit: VisitRecord) -> None:
         """Store one record."""
         with writing(self._engine) as connection:
-            connection.execute(
-                insert(visits).values(
-                    id=visit.id,
-                    meter=visit.meter,
-                    started=visit.started.isoformat(),
-                    ended=visit.ended.isoformat(),
-                    outcome=visit.outcome,
-                    purpose=visit.purpose,
-                    reason=visit.reason,
-                    actor=visit.actor,
-                    detail=json.dumps(visit.detail),
-                )
-            )
+            self.record_within(connection, [visit])
+
+    def record_within(self, connection: Connection, records: Sequence[VisitRecord]) -> None:
+        """Store records as a part of the caller's transaction."""
+        if records:
+            connection.execute(insert(visits), [_row(one) for one in records])
 
     def of_meter(self, meter: str) -> list[VisitRecord]:
         """Every record of ``meter``, the newest first."""
@@ -67,9 +77,12 @@ class Visits:
             VisitRecord(
                 id=row["id"],
                 meter=row["meter"],
-                started=datetime.fromisoformat(row["started"]),
-                ended=datetime.fromisoformat(row["ended"]),
+                ean=row["ean"],
+                date=row["date"],
+                started=_EPOCH + row["started"] * _MICROSECOND,
+                ended=_EPOCH + row["ended"] * _MICROSECOND,
                 outcome=row["outcome"],
+                asked=row["asked"],
                 purpose=row["purpose"],
                 reason=row["reason"],
                 actor=row["actor"],
@@ -80,22 +93,86 @@ class Visits:
 
     def layout(self, meter: str) -> Layout | None:
         """What ``meter`` said of its quarter profile when it was last asked."""
-        query = select(layout_table.c.layout).where(layout_table.c.meter == meter)
+        return self.layouts_of([meter]).get(meter)
+
+    def layouts_of(self, meters: Sequence[str]) -> dict[str, Layout]:
+        """The same for many; meters that were never asked are not in it. Raises ``InputError`` bad-layout."""
+        found: dict[str, Layout] = {}
+        known: dict[str, Layout] = {}
+        query = select(layout_table.c.meter, layout_texts).join(
+            layout_texts, layout_texts.c.digest == layout_table.c.digest
+        )
         with reading(self._engine) as connection:
-            text = connection.execute(query).scalar_one_or_none()
-        return None if text is None else layouts.load(text)
+            for first in range(0, len(meters), BATCH):
+                batch = meters[first : first + BATCH]
+                for meter, digest, text in connection.execute(query.where(layout_table.c.meter.in_(batch))):
+                    if digest not in known:
+                        known[digest] = layouts.load(text)
+                    found[meter] = known[digest]
+        return found
 
     def save_layout(self, meter: str, layout: Layout, *, at: int) -> None:
         """Remember it. ``at``: UTC seconds."""
         with writing(self._engine) as connection:
-            connection.execute(delete(layout_table).where(layout_table.c.meter == meter))
-            connection.execute(
-                insert(layout_table).values(
-                    meter=meter, fingerprint=layout.fingerprint, layout=layout.dump(), read_at=at
-                )
-            )
+            self.save_layouts_within(connection, {meter: layout}, at=at)
+
+    def save_layouts_within(self, connection: Connection, found: Mapping[str, Layout], *, at: int) -> None:
+        """Remember many as a part of the caller's transaction."""
+        if not found:
+            return
+        texts = {layout: layout.dump() for layout in set(found.values())}
+        digests = {layout: hashlib.sha256(text.encode()).hexdigest() for layout, text in texts.items()}
+        insert_once(
+            connection,
+            layout_texts,
+            [{"digest": digests[layout], "layout": text} for layout, text in texts.items()],
+        )
+        rows = [{"meter": meter, "digest": digests[layout], "read_at": at} for meter, layout in sorted(found.items())]
+        replace_rows(connection, layout_table, rows)
 
     def forget_layout(self, meter: str) -> None:
         """Ask the meter again at its next visit."""
         with writing(self._engine) as connection:
-            connection.execute(delete(layout_table).where(layout_table.c.meter == meter))
+            self.forget_layouts_within(connection, [meter])
+
+    def forget_layouts_within(self, connection: Connection, meters: Sequence[str]) -> None:
+        """The same for many as a part of the caller's transaction."""
+        for first in range(0, len(meters), BATCH):
+            batch = meters[first : first + BATCH]
+            connection.execute(delete(layout_table).where(layout_table.c.meter.in_(batch)))
+
+    def drifts_of(self, meters: Sequence[str]) -> dict[str, int]:
+        """How far each clock was ahead of ours (seconds) when last asked; meters that were never asked are not in it."""
+        found: dict[str, int] = {}
+        with reading(self._engine) as connection:
+            for first in range(0, len(meters), BATCH):
+                batch = meters[first : first + BATCH]
+                query = select(drifts.c.meter, drifts.c.drift_s).where(drifts.c.meter.in_(batch))
+                found.update((meter, drift_s) for meter, drift_s in connection.execute(query))
+        return found
+
+    def save_drifts_within(self, connection: Connection, found: Iterable[tuple[str, float]], *, at: int) -> None:
+        """Remember drifts (meter, seconds ahead) as a part of the caller's transaction."""
+        rows = [
+            {"meter": meter, "drift_s": round(max(-MAX_DRIFT_S, min(drift_s, MAX_DRIFT_S - 1))), "at": at}
+            for meter, drift_s in sorted(dict(found).items())
+        ]
+        if rows:
+            replace_rows(connection, drifts, rows)
+
+
+def _row(record: VisitRecord) -> dict[str, object]:
+    return {
+        "id": record.id,
+        "meter": record.meter,
+        "ean": record.ean,
+        "date": record.date,
+        "started": (record.started - _EPOCH) // _MICROSECOND,
+        "ended": (record.ended - _EPOCH) // _MICROSECOND,
+        "outcome": record.outcome,
+        "asked": record.asked,
+        "purpose": record.purpose,
+        "reason": record.reason,
+        "actor": record.actor,
+        "detail": json.dumps(record.detail, separators=(",", ":")),
+    }

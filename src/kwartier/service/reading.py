@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 
 import uvloop
 
-from kwartier.clock import quarter_ends
+from kwartier.clock import local_day, quarter_ends
 from kwartier.collect.visit import Credentials, Visit, Visitor
 from kwartier.cosem import companion as companions
 from kwartier.cosem.companion import Companion
@@ -134,6 +134,8 @@ def _record(request: Request, meter: Meter, done: Visit[Outcome]) -> VisitRecord
     }
     return VisitRecord(
         meter=meter.meter,
+        ean=meter.ean,
+        date=local_day(int(done.started.timestamp()), meter.timezone),
         started=done.started,
         ended=done.ended,
         outcome=done.outcome,

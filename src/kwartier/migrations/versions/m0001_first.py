@@ -1,7 +1,7 @@
 """The first schema: the registry, keys and counters, visits."""
 
 from alembic import op
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, String, Text
+from sqlalchemy import BigInteger, Boolean, Column, Date, ForeignKey, Integer, LargeBinary, String, Text, text
 
 revision = "0001"
 down_revision = None
@@ -11,6 +11,8 @@ def upgrade() -> None:
     """Create every table of the first version."""
     _registry()
     _visits()
+    _nights()
+    _claims()
     _keys()
 
 
@@ -48,21 +50,99 @@ def _visits() -> None:
     op.create_table(
         "layout",
         Column("meter", String(64), primary_key=True),
-        Column("fingerprint", String(64), nullable=False),
-        Column("layout", Text, nullable=False),
+        Column("digest", String(64), nullable=False),
         Column("read_at", BigInteger, nullable=False),
+    )
+    op.create_table(
+        "layout_text",
+        Column("digest", String(64), primary_key=True),
+        Column("layout", Text, nullable=False),
+    )
+    op.create_table(
+        "drift",
+        Column("meter", String(64), primary_key=True),
+        Column("drift_s", Integer, nullable=False),
+        Column("at", BigInteger, nullable=False),
     )
     op.create_table(
         "visit",
         Column("id", String(32), primary_key=True),
         Column("meter", String(64), nullable=False, index=True),
-        Column("started", String(32), nullable=False),
-        Column("ended", String(32), nullable=False),
+        Column("ean", String(18), nullable=False),
+        Column("date", Date, nullable=False, index=True),
+        Column("started", BigInteger, nullable=False),
+        Column("ended", BigInteger, nullable=False),
         Column("outcome", String(64), nullable=False),
+        Column("asked", Boolean, nullable=False),
         Column("purpose", Text, nullable=False),
         Column("reason", Text, nullable=False),
         Column("actor", Text, nullable=False),
         Column("detail", Text, nullable=False),
+    )
+
+
+def _nights() -> None:
+    op.create_table(
+        "night",
+        Column("day", Date, primary_key=True),
+        Column("planned_at", BigInteger, nullable=False),
+        Column("purpose", String(64), nullable=False),
+        Column("actor", String(128), nullable=False),
+    )
+    op.create_table(
+        "due",
+        Column("day", Date, primary_key=True),
+        Column("meter", String(64), primary_key=True),
+        Column("ean", String(18), nullable=False),
+        Column("dso", String(64), nullable=False),
+        Column("timezone", String(64), nullable=False),
+        Column("state", String(8), nullable=False),
+        Column("earliest", BigInteger, nullable=False),
+        Column("next_at", BigInteger, nullable=False),
+        Column("deadline", BigInteger, nullable=False),
+        Column("attempts", Integer, nullable=False),
+        Column("lease", String(32)),
+        Column("batch", String(64)),
+        Column("code", String(64)),
+        Column("quarters", Integer, nullable=False),
+        Column("present", Integer, nullable=False),
+        Column("settled_at", BigInteger),
+    )
+    op.create_table(
+        "lease",
+        Column("id", String(32), primary_key=True),
+        Column("day", Date, nullable=False),
+        Column("holder", String(128), nullable=False),
+        Column("taken_at", BigInteger, nullable=False),
+        Column("expires_at", BigInteger, nullable=False),
+    )
+    op.create_index("ix_due_queue", "due", ["day", "state", "next_at"])
+    unread = text("state != 'stored'")
+    op.create_index("ix_due_open", "due", ["meter", "day"], sqlite_where=unread, postgresql_where=unread)
+
+
+def _claims() -> None:
+    op.create_table(
+        "claim",
+        Column("ean", String(18), primary_key=True),
+        Column("date", Date, primary_key=True),
+        Column("meter", String(64), primary_key=True),
+        Column("visit", String(32), nullable=False),
+        Column("state", String(10), nullable=False),
+        Column("reads", Integer, nullable=False),
+        Column("opened_at", BigInteger, nullable=False),
+        Column("fulfilled_at", BigInteger),
+    )
+    op.create_table(
+        "claim_event",
+        Column("id", Integer, primary_key=True, autoincrement=True),
+        Column("at", BigInteger, nullable=False),
+        Column("ean", String(18), nullable=False),
+        Column("date", Date, nullable=False, index=True),
+        Column("meter", String(64), nullable=False),
+        Column("visit", String(32), nullable=False),
+        Column("kind", String(10), nullable=False),
+        Column("cause", String(64), nullable=False),
     )
 
 
