@@ -36,6 +36,8 @@ class Missing(IntEnum):
     """Older than anything the meter's buffer still holds."""
     NOT_YET = 6
     """The quarter had not ended when the meter was read."""
+    NOT_RECEIVED = 7
+    """The line broke before the row came; it may still be had."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Final, Generic, Self, TypeVar, cast
 
+from kwartier.cosem.asking import Interrupted
 from kwartier.dlms.events import (
     Answer,
     Associated,
@@ -87,6 +88,7 @@ class Conversation(asyncio.BufferedProtocol, Generic[Result]):
         "_transport",
         "done",
         "notifications",
+        "salvaged",
         "traffic",
     )
 
@@ -113,6 +115,8 @@ class Conversation(asyncio.BufferedProtocol, Generic[Result]):
         self.done: asyncio.Future[Result | Refused] = loop.create_future()
         self.traffic = Traffic()
         self.notifications: list[bytes] = []
+        self.salvaged: Result | None = None
+        """What the plan made of what had come, where the conversation failed in the middle."""
 
     # What asyncio calls.
 
@@ -286,6 +290,8 @@ class Conversation(asyncio.BufferedProtocol, Generic[Result]):
         """Close the line and settle :attr:`done`; the first ending counts."""
         if self.done.done():
             return
+        if isinstance(error, KwartierError):
+            self._salvage()
         self._close(at_once=error is not None)
         if error is not None:
             self.done.set_exception(error)
@@ -293,6 +299,15 @@ class Conversation(asyncio.BufferedProtocol, Generic[Result]):
             self.done.set_exception(LinkLost("peer-closed", "the association ended before anything was read"))
         else:
             self.done.set_result(self._outcome)
+
+    def _salvage(self) -> None:
+        """Tell the plan that nothing more comes, and keep what it gives back."""
+        try:
+            self._plan.throw(Interrupted(self._session.partial))
+        except StopIteration as stop:
+            self.salvaged = stop.value
+        except (Interrupted, KwartierError):
+            return
 
     def _close(self, *, at_once: bool) -> None:
         if self._timer is not None:

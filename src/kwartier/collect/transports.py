@@ -16,6 +16,9 @@ from kwartier.dlms.wrapper import WrapperLink
 from kwartier.errors import InputError, LinkLost
 from kwartier.model import Meter
 
+OUT_OF_LINES = "out-of-lines"
+"""The error of a line that our own system could not open: files, buffers or ports were spent. It says nothing of the meter."""
+
 
 class Transport(Protocol):
     """How bytes get to a meter, and how APDUs are cut from them."""
@@ -47,10 +50,16 @@ class Tcp:
         except socket.gaierror as error:
             raise LinkLost("unknown-host", f"the name {host} is not known ({error.strerror})") from None
         except OSError as error:
-            code = "connect-refused" if error.errno == errno.ECONNREFUSED else "connect-failed"
+            code = _CODES.get(error.errno or 0, "connect-failed")
             raise LinkLost(code, f"no connection to {host} port {port} ({error.strerror or 'refused'})") from None
         finally:
             limit.lift()
+
+
+_CODES = {
+    errno.ECONNREFUSED: "connect-refused",
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL), OUT_OF_LINES),
+}
 
 
 def _too_late(host: str, port: int) -> LinkLost:

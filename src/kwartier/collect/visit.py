@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
-from kwartier.collect.line import Conversation, Plan, Refused, Reserve, Traffic
+from kwartier.collect.line import Conversation, Plan, Refused, Traffic
 from kwartier.collect.transports import TRANSPORTS
 from kwartier.cosem.companion import Companion
 from kwartier.dlms import axdr
@@ -88,7 +88,10 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit(Generic[Result]):
-    """How a visit ended: with a ``result``, or with the ``error`` that says why not."""
+    """How a visit ended: with a ``result``, or with the ``error`` that says why not.
+
+    A visit that was broken off has both where its plan made something of what had come.
+    """
 
     meter: str
     started: datetime
@@ -144,6 +147,7 @@ class Visitor(Generic[Result]):
         self._traffic = Traffic()
         self._findings: list[Finding] = []
         self._attempts = 0
+        self._salvaged: Result | None = None
 
     async def visit(self, plan: Callable[[], Plan[Result]]) -> Visit[Result]:
         """Carry out ``plan`` (called once per attempt). Never raises a :class:`KwartierError`: it is in the record."""
@@ -151,10 +155,11 @@ class Visitor(Generic[Result]):
         ends_at = asyncio.get_running_loop().time() + self._deadline_s
         result: Result | None = None
         error: KwartierError | None = None
+        self._salvaged = None
         try:
             result = await self._with_recovery(plan, ends_at)
         except KwartierError as caught:
-            error = caught
+            result, error = self._salvaged, caught
         return Visit(
             meter=self._meter.meter,
             started=started,
@@ -193,20 +198,19 @@ class Visitor(Generic[Result]):
             challenge=self._challenge(CHALLENGE_BYTES) if self._meter.mechanism == HLS_GMAC else b"",
         )
         reserve = None if source is None else source.reserve
+        conversation = Conversation(session, plan, loop=loop, deadline_s=ends_at, reserve=reserve)
         try:
-            outcome = await self._converse(session, plan, ends_at, reserve)
+            outcome = await self._converse(conversation, ends_at)
         finally:
+            self._salvaged = conversation.salvaged
             if source is not None and session.peer_counter >= 0:
                 source.accepted(session.peer_counter)
         if isinstance(outcome, Refused):
             raise _refusal(outcome)
         return outcome
 
-    async def _converse(
-        self, session: ClientSession, plan: Plan[Answered], ends_at: float, reserve: Reserve | None = None
-    ) -> Answered | Refused:
+    async def _converse(self, conversation: Conversation[Answered], ends_at: float) -> Answered | Refused:
         loop = asyncio.get_running_loop()
-        conversation = Conversation(session, plan, loop=loop, deadline_s=ends_at, reserve=reserve)
         try:
             connect_by = min(ends_at, loop.time() + CONNECT_S)
             await self._transport.connect(conversation, self._meter.host, self._meter.port, connect_by)
@@ -264,7 +268,9 @@ class Visitor(Generic[Result]):
             ),
             self._transport.link(self._meter, self._companion.public_client),
         )
-        outcome = await self._converse(session, _counter_plan(obis), ends_at)
+        loop = asyncio.get_running_loop()
+        conversation = Conversation(session, _counter_plan(obis), loop=loop, deadline_s=ends_at)
+        outcome = await self._converse(conversation, ends_at)
         if isinstance(outcome, Refused):
             raise _refusal(outcome)
         return outcome

@@ -21,6 +21,17 @@ Reply = Answer | ListAnswer | Refusal | ExceptionReceived
 Ask = Generator[Operation, Reply, bytes | None]
 
 
+class Interrupted(Exception):
+    """Thrown into a plan when the conversation ends while it waits for an answer.
+
+    ``partial`` holds the bytes of the blocks that had come and were verified; it is not shown.
+    """
+
+    def __init__(self, partial: bytes) -> None:
+        super().__init__("the conversation ended")
+        self.partial = partial
+
+
 @dataclass(slots=True)
 class No:
     """The last refusal: what it was, and whether the same question could be answered another time."""

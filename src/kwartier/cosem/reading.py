@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 
-from kwartier.clock import is_summer, offset_at, quarter_ends
+from kwartier.clock import QUARTER_S, is_summer, offset_at, quarter_ends
 from kwartier.cosem import access
 from kwartier.cosem import layout as layouts
 from kwartier.cosem.asking import MAX_SHORT_BYTES, PROFILE_GENERIC, No, Reply, get, profile_attribute, refused
@@ -73,30 +73,40 @@ def read_quarters(
     if (end - start).days > MAX_DAYS:
         raise InputError("bad-day", f"{(end - start).days} days at once, {MAX_DAYS} is the most")
     quarter_ends(start, end, timezone)  # refuses days that make no sense before anything is asked
-    drift_s, unread = None, ""
-    if clock:
-        try:
-            drift_s = yield from read_drift(companion, timezone, now)
-        except WireError as error:
-            # A clock that shows nonsense says nothing against the registers: their rows carry stamps of their own.
-            if error.code != "bad-date-time":
-                raise
-            unread = error.detail
+    drift_s, unread = (yield from ask_clock(companion, timezone, now)) if clock else (None, "")
     layout = (yield from read_layout(companion)) if known is None else known
-    frame = Frame(
+    frame = frame_of(companion, meter, start, end, timezone, now())
+    readings, asking = yield from read_rows(companion, layout, frame, remarks(layout, frame, unread))
+    return Outcome(readings=readings, layout=layout.asked(asking), drift_s=drift_s)
+
+
+def ask_clock(
+    companion: Companion, timezone: str, now: Callable[[], float]
+) -> Generator[Operation, Reply, tuple[float | None, str]]:
+    """How far the meter's clock is ahead, and why that could not be read if it could not."""
+    try:
+        return (yield from read_drift(companion, timezone, now)), ""
+    except WireError as error:
+        # A clock that shows nonsense says nothing against the registers: their rows carry stamps of their own.
+        if error.code != "bad-date-time":
+            raise
+        return None, error.detail
+
+
+def frame_of(companion: Companion, meter: str, start: date, end: date, timezone: str, now: float) -> Frame:
+    """Which readings are wanted of a meter of this kind."""
+    return Frame(
         meter=meter,
         start=start,
         end=end,
         timezone=timezone,
-        now=now(),
+        now=now,
         channels=companion.quarter.channel_names,
         sign_reversed=Quirk.DEVIATION_SIGN_REVERSED in companion.quirks,
     )
-    readings, asking = yield from _rows(companion, layout, frame, _remarks(layout, frame, unread))
-    return Outcome(readings=readings, layout=layout.asked(asking), drift_s=drift_s)
 
 
-def _remarks(layout: Layout, frame: Frame, unread_clock: str) -> tuple[Finding, ...]:
+def remarks(layout: Layout, frame: Frame, unread_clock: str) -> tuple[Finding, ...]:
     """What is to be said of the layout itself, and of a clock that could not be read."""
     opening, closing = int(frame.times[0]), int(frame.times[-1])
     said = [("layout-assumed", f"the meter does not tell its {what}") for what in layout.assumed]
@@ -123,11 +133,19 @@ def ways(companion: Companion, layout: Layout) -> tuple[Asking, ...]:
     return tuple(dict.fromkeys(possible))
 
 
-def _rows(
-    companion: Companion, layout: Layout, frame: Frame, findings: tuple[Finding, ...]
+def read_rows(
+    companion: Companion,
+    layout: Layout,
+    frame: Frame,
+    findings: tuple[Finding, ...],
+    span: tuple[int, int] | None = None,
 ) -> Generator[Operation, Reply, tuple[Readings, Asking]]:
-    """Ask for the rows in one way after the other, until one is answered."""
+    """Ask for the rows in one way after the other, until one is answered.
+
+    ``span``: the stamps (UTC seconds, both included) that are still wanted of the frame, where it is not all of them.
+    """
     no = No()
+    span = span or (int(frame.times[0]), int(frame.times[-1]))
     passing = False
     for asking in _attempts(companion, layout):
         if asking.method == "entry":
@@ -135,7 +153,7 @@ def _rows(
         else:
             obis, asked = companion.quarter.obis, layout.needed() if asking.columns else None
             if asking.method == "range":
-                question = _by_range(obis, layout, asking, frame.start, frame.end, frame.timezone, frame.sign_reversed)
+                question = _by_range(obis, layout, asking, *span, frame.timezone, frame.sign_reversed)
             else:
                 question = _buffer(obis, layout, None, asked, layout.entries + SPARE_ROWS)
             value = yield from get(question, no)
@@ -157,21 +175,20 @@ def _attempts(companion: Companion, layout: Layout) -> Iterator[Asking]:
 
 @lru_cache(maxsize=MAX_QUESTIONS)
 def _by_range(
-    obis: bytes, layout: Layout, asking: Asking, start: date, end: date, timezone: str, sign_reversed: bool
+    obis: bytes, layout: Layout, asking: Asking, first: int, last: int, timezone: str, sign_reversed: bool
 ) -> Get:
-    """From opening to closing, both included. Columns are named in capture order, so that no meter's order can differ.
+    """From ``first`` to ``last``, both included. Columns are named in capture order, so that no meter's order can differ.
 
     The question is the same for all meters of a kind in a night, so it is built once.
     """
-    times = quarter_ends(start, end, timezone)
     asked = layout.needed() if asking.columns else None
     selected = access.Range(
         by=layout.columns[layout.clock_column],
-        start=_stamp(int(times[0]), timezone, asking.deviation, sign_reversed),
-        end=_stamp(int(times[-1]), timezone, asking.deviation, sign_reversed),
+        start=_stamp(first, timezone, asking.deviation, sign_reversed),
+        end=_stamp(last, timezone, asking.deviation, sign_reversed),
         columns=() if asked is None else tuple(layout.columns[place] for place in asked),
     )
-    return _buffer(obis, layout, selected, asked, 2 * len(times) + SPARE_ROWS)
+    return _buffer(obis, layout, selected, asked, 2 * ((last - first) // QUARTER_S + 1) + SPARE_ROWS)
 
 
 def _stamp(utc: int, timezone: str, deviation: bool, sign_reversed: bool) -> bytes:

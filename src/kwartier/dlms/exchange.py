@@ -57,6 +57,11 @@ class Exchange:
         self._held = 0
         self._block_number = 0
 
+    @property
+    def partial(self) -> bytes:
+        """What has come of a value whose last block is still to come."""
+        return b"".join(self._parts) if isinstance(self.operation, Get) else b""
+
     def request(self) -> bytes:
         """The plain APDU that asks for it."""
         operation = self.operation

@@ -117,6 +117,11 @@ class ClientSession:
         protection = self._handshake.protection
         return -1 if protection is None else protection.peer_counter
 
+    @property
+    def partial(self) -> bytes:
+        """What came, verified, of the value that was outstanding when the conversation failed; empty where it was no value."""
+        return b"" if self._exchange is None else self._exchange.partial
+
     # What the driver moves.
 
     def data_to_send(self) -> bytes:
@@ -195,7 +200,6 @@ class ClientSession:
     def _fail(self) -> None:
         self.state = ClientState.FAILED
         self._response_deadline = None
-        self._exchange = None
 
     def _associate(self, now: float) -> None:
         self._step(Trigger.LINK_UP)
