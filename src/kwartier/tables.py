@@ -4,20 +4,25 @@ Times are UTC seconds, days are local calendar days. Whoever needs a table impor
 are named beside each group.
 """
 
+from datetime import date
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
     Date,
-    ForeignKey,
     Index,
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
 )
+
+FOREVER = 1 << 62
+"""``known_until`` of what is still believed."""
 
 metadata = MetaData(
     naming_convention={
@@ -28,10 +33,22 @@ metadata = MetaData(
     }
 )
 
+
+def _dated() -> tuple[Column[date], Column[date], Column[int], Column[int]]:
+    """When a fact is so - local days, the second exclusive - and when we believed it - UTC seconds, the second exclusive."""
+    return (
+        Column("valid_from", Date, nullable=False),
+        Column("valid_to", Date, nullable=False),
+        Column("known_at", BigInteger, nullable=False),
+        Column("known_until", BigInteger, nullable=False),
+    )
+
+
 connections = Table(
     "connection",
     metadata,
-    Column("ean", String(18), primary_key=True),
+    Column("ean", String(18), nullable=False),
+    *_dated(),
     Column("dso", String(64), nullable=False),
     Column("grid_area", String(64), nullable=False),
     Column("brp", String(64), nullable=False),
@@ -39,13 +56,16 @@ connections = Table(
     Column("transformer", String(64), nullable=False),
     Column("capacity", String(16), nullable=False),
     Column("timezone", String(64), nullable=False),
-    Column("known_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("ean", "known_at", "valid_from"),
+    sqlite_with_rowid=False,
 )
+"""Versions of connections, meters and modules; see ``fleet/periods.py``. SQLite keeps them in the order of their keys."""
 meters = Table(
     "meter",
     metadata,
-    Column("meter", String(64), primary_key=True),
-    Column("ean", String(18), ForeignKey("connection.ean"), nullable=False, index=True),
+    Column("meter", String(64), nullable=False),
+    *_dated(),
+    Column("ean", String(18), nullable=False, index=True),
     Column("host", String(255), nullable=False),
     Column("port", Integer, nullable=False),
     Column("system_title", LargeBinary(8), nullable=False),
@@ -59,8 +79,38 @@ meters = Table(
     Column("mechanism", Integer, nullable=False),
     Column("policy", String(32), nullable=False),
     Column("cell", String(64), nullable=False),
+    PrimaryKeyConstraint("meter", "known_at", "valid_from"),
+    sqlite_with_rowid=False,
+)
+modules = Table(
+    "module",
+    metadata,
+    Column("meter", String(64), nullable=False),
+    Column("kind", String(64), nullable=False),
+    *_dated(),
+    Column("type", String(64), nullable=False),
+    Column("supplier", String(64), nullable=False),
+    Column("serial", String(64), nullable=False),
+    Column("hardware", String(64), nullable=False),
+    Column("firmware", String(64), nullable=False),
+    PrimaryKeyConstraint("meter", "kind", "known_at", "valid_from"),
+    sqlite_with_rowid=False,
+)
+exchanges = Table(
+    "exchange",
+    metadata,
+    Column("old_meter", String(64), primary_key=True),
+    Column("moment", BigInteger, primary_key=True),
+    Column("new_meter", String(64), nullable=False),
+    Column("ean", String(18), nullable=False, index=True),
+    Column("day", Date, nullable=False),
+    Column("closing_import_wh", BigInteger, nullable=False),
+    Column("closing_export_wh", BigInteger, nullable=False),
+    Column("opening_import_wh", BigInteger, nullable=False),
+    Column("opening_export_wh", BigInteger, nullable=False),
     Column("known_at", BigInteger, nullable=False),
 )
+"""One meter in the place of another: when, and the last registers of the old one and the first of the new one."""
 layouts = Table(
     "layout",
     metadata,

@@ -12,12 +12,12 @@ from sqlalchemy import Engine, func, select
 from kwartier.cosem import companion as companions
 from kwartier.cosem import layout as layouts
 from kwartier.errors import InputError
-from kwartier.fleet import registry as registry_module
+from kwartier.fleet import versions as versions_module
 from kwartier.fleet.ean import check_digit
 from kwartier.fleet.registry import Registry
 from kwartier.fleet.visits import Visits
 from kwartier.model import Meter
-from kwartier.tables import connections, meters
+from kwartier.tables import FOREVER, connections, meters
 
 AT = 1_772_600_000
 
@@ -56,8 +56,8 @@ def registry(engine: Engine) -> Registry:
 def counts(engine: Engine) -> tuple[int, int]:
     with engine.connect() as connection:
         return (
-            connection.execute(select(func.count()).select_from(meters)).scalar_one(),
-            connection.execute(select(func.count()).select_from(connections)).scalar_one(),
+            connection.execute(select(func.count()).where(meters.c.known_until == FOREVER)).scalar_one(),
+            connection.execute(select(func.count()).where(connections.c.known_until == FOREVER)).scalar_one(),
         )
 
 
@@ -113,7 +113,7 @@ def test_the_same_fleet_as_parquet_is_the_same_fleet(registry: Registry, engine:
     ]
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(typed), path)
     done = registry.import_file(path, at=AT)
-    assert (done.new, done.updated) == (0, 5)
+    assert (done.new, done.updated, done.unchanged) == (0, 0, 5)
     assert [registry.meter(f"M{number}") for number in range(5)] == text
     assert counts(engine) == (5, 5)
 
@@ -126,7 +126,7 @@ def test_importing_again_updates_and_counts(registry: Registry, engine: Engine, 
     assert (done.new, done.updated, done.refused) == (1, 1, 0)
     assert (registry.meter("M1").port, registry.meter("M1").dso) == (5000, "new")
     assert [name for name, *_ in registry.list()] == ["M1", "M2", "M3"]
-    assert counts(engine) == (3, 3)
+    assert counts(engine) == (4, 4), "what holds of M1 before the day of the import, and from it on"
 
 
 @pytest.mark.parametrize(
@@ -240,18 +240,18 @@ def test_skipping_bad_rows_takes_in_the_others_and_writes_them_aside(registry: R
 def test_nothing_is_left_of_an_import_that_fails_at_its_end(
     registry: Registry, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three batches, of which the last one fails: the first two are not there either."""
-    rows = [row(f"M{number:04d}", ean=ean(number)) for number in range(2 * registry_module.BATCH + 1)]
-    path, stored, calls = write(tmp_path / "fleet.csv", *rows), registry_module._store_connections, []
+    """Three times rows go to the driver, and the last one fails: the first two are not there either."""
+    rows = [row(f"M{number:04d}", ean=ean(number)) for number in range(30)]
+    path, send, calls = write(tmp_path / "fleet.csv", *rows), versions_module._many, []
 
     def fail(*arguments: object) -> None:
         calls.append(arguments)
         if len(calls) == 3:
             raise OSError("the machine stops here")
-        stored(*arguments)  # type: ignore[arg-type] # passed on as they came
+        send(*arguments)  # type: ignore[arg-type] # passed on as they came
 
     with monkeypatch.context() as patched:
-        patched.setattr(registry_module, "_store_connections", fail)
+        patched.setattr(versions_module, "_many", fail)
         with pytest.raises(OSError, match="stops here"):
             registry.import_file(path, at=AT)
     assert counts(engine) == (0, 0)

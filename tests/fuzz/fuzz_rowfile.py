@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from kwartier import rowfile
 from kwartier.errors import KwartierError
-from kwartier.fleet.registry import columns
+from kwartier.fleet.columns import columns
 
 _folder = TemporaryDirectory()
 atexit.register(_folder.cleanup)

@@ -3,6 +3,7 @@
 import csv
 import stat
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,12 @@ from kwartier.errors import InputError, KwartierError, SecurityError
 from kwartier.keys.counters import CounterKey, Counters
 from kwartier.keys.keyring import DELIVERY, OPERATOR, Keyring, is_claimed
 from kwartier.keys.vault import Vault
-from kwartier.tables import connections, counters, key_events, meter_keys, meters
+from kwartier.tables import FOREVER, connections, counters, key_events, meter_keys, meters
 
 TITLE = bytes.fromhex("4B57540000000001")
 EK, AK, KEK, EK2 = ("11" * 16, "22" * 16, "33" * 16, "44" * 16)
 AT = 1_772_600_000
+DATES = {"valid_from": date.min, "valid_to": date.max, "known_at": AT, "known_until": FOREVER}
 FULL = {"meter": "M1", "kek": KEK, "ak": AK, "ek": EK}
 
 
@@ -292,7 +294,7 @@ def test_the_status_counts_keys_before_and_after_their_meters(keyring: Keyring, 
     assert (status.meters, status.with_keys, status.without_meter) == (0, 0, 3)
     with engine.begin() as connection:
         names = ("dso", "grid_area", "brp", "supplier", "transformer", "capacity", "timezone")
-        connection.execute(insert(connections).values(ean="1" * 18, known_at=AT, **dict.fromkeys(names, "")))
+        connection.execute(insert(connections).values(ean="1" * 18, **DATES, **dict.fromkeys(names, "")))
         for meter in ("M1", "M2", "M4"):
             connection.execute(
                 insert(meters).values(
@@ -309,7 +311,7 @@ def test_the_status_counts_keys_before_and_after_their_meters(keyring: Keyring, 
                     mechanism=5,
                     policy="none",
                     cell="",
-                    known_at=AT,
+                    **DATES,
                 )
             )
     status = keyring.status()

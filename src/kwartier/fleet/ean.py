@@ -1,12 +1,14 @@
 """EAN-18 codes of connections (GS1 GSRN): eighteen digits, the last of which checks the others."""
 
 EAN_DIGITS = 18
+_VALUES = bytes(max(0, octet - ord("0")) for octet in range(256))
+"""The value of each digit, by its character: sums over bytes are some times faster than digit by digit."""
 
 
 def check_digit(digits: str) -> int:
     """The check digit of the digits before it: GS1 modulo 10, weights 3, 1, 3, ... from the right."""
-    total = sum(int(digit) * (3 if place % 2 == 0 else 1) for place, digit in enumerate(reversed(digits)))
-    return -total % 10
+    values = digits.encode("ascii").translate(_VALUES)[::-1]
+    return -(3 * sum(values[::2]) + sum(values[1::2])) % 10
 
 
 def read_ean(text: str) -> str:

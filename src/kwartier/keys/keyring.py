@@ -21,7 +21,7 @@ from kwartier.errors import SecurityError, StateError
 from kwartier.keys.counters import CounterKey, Counters
 from kwartier.keys.vault import Vault
 from kwartier.rowfile import Column
-from kwartier.tables import key_events, meter_keys, meters, vaults
+from kwartier.tables import FOREVER, key_events, meter_keys, meters, vaults
 
 KEY_BYTES = tuple(sorted({suite.key_bytes for suite in SUITES.values()}))
 MAX_LLS_BYTES = 64
@@ -197,10 +197,11 @@ class Keyring:
     def status(self) -> Status:
         """How many meters have keys, and where those come from."""
         with reading(self._engine) as connection:
-            known = connection.execute(select(func.count()).select_from(meters)).scalar_one()
+            named = select(meters.c.meter).where(meters.c.known_until == FOREVER).distinct().subquery()
+            known = connection.execute(select(func.count()).select_from(named)).scalar_one()
             counted = connection.execute(
                 select(meter_keys.c.origin, func.count())
-                .join(meters, meters.c.meter == meter_keys.c.meter)
+                .join(named, named.c.meter == meter_keys.c.meter)
                 .group_by(meter_keys.c.origin)
             ).all()
             origins: dict[str, int] = {row[0]: row[1] for row in counted}

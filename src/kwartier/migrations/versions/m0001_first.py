@@ -1,7 +1,9 @@
 """The first schema: the registry, keys and counters, visits."""
 
+from datetime import date
+
 from alembic import op
-from sqlalchemy import BigInteger, Boolean, Column, Date, ForeignKey, Integer, LargeBinary, String, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Date, Integer, LargeBinary, PrimaryKeyConstraint, String, Text, text
 
 revision = "0001"
 down_revision = None
@@ -16,19 +18,31 @@ def upgrade() -> None:
     _keys()
 
 
+def _dated() -> tuple[Column[date], Column[date], Column[int], Column[int]]:
+    return (
+        Column("valid_from", Date, nullable=False),
+        Column("valid_to", Date, nullable=False),
+        Column("known_at", BigInteger, nullable=False),
+        Column("known_until", BigInteger, nullable=False),
+    )
+
+
 def _registry() -> None:
     op.create_table(
         "connection",
-        Column("ean", String(18), primary_key=True),
+        Column("ean", String(18), nullable=False),
+        *_dated(),
         *(Column(name, String(64), nullable=False) for name in ("dso", "grid_area", "brp", "supplier", "transformer")),
         Column("capacity", String(16), nullable=False),
         Column("timezone", String(64), nullable=False),
-        Column("known_at", BigInteger, nullable=False),
+        PrimaryKeyConstraint("ean", "known_at", "valid_from"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "meter",
-        Column("meter", String(64), primary_key=True),
-        Column("ean", String(18), ForeignKey("connection.ean"), nullable=False, index=True),
+        Column("meter", String(64), nullable=False),
+        *_dated(),
+        Column("ean", String(18), nullable=False, index=True),
         Column("host", String(255), nullable=False),
         Column("port", Integer, nullable=False),
         Column("system_title", LargeBinary(8), nullable=False),
@@ -42,6 +56,27 @@ def _registry() -> None:
         Column("mechanism", Integer, nullable=False),
         Column("policy", String(32), nullable=False),
         Column("cell", String(64), nullable=False),
+        PrimaryKeyConstraint("meter", "known_at", "valid_from"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "module",
+        Column("meter", String(64), nullable=False),
+        Column("kind", String(64), nullable=False),
+        *_dated(),
+        *(Column(name, String(64), nullable=False) for name in ("type", "supplier", "serial", "hardware", "firmware")),
+        PrimaryKeyConstraint("meter", "kind", "known_at", "valid_from"),
+        sqlite_with_rowid=False,
+    )
+    registers = ("closing_import_wh", "closing_export_wh", "opening_import_wh", "opening_export_wh")
+    op.create_table(
+        "exchange",
+        Column("old_meter", String(64), primary_key=True),
+        Column("moment", BigInteger, primary_key=True),
+        Column("new_meter", String(64), nullable=False),
+        Column("ean", String(18), nullable=False, index=True),
+        Column("day", Date, nullable=False),
+        *(Column(name, BigInteger, nullable=False) for name in registers),
         Column("known_at", BigInteger, nullable=False),
     )
 
