@@ -33,6 +33,7 @@ MUTABLE_DATACLASSES = {
     "dlms/hdlc.py:Address": "two numbers that read best in order",
     "dlms/server.py:AssociationPoint": "its peer counter moves, and outlives every session",
     "simulate/host.py:Station": "its counters move while it is visited",
+    "simulate/running.py:Awake": "counts the lines that are open to a meter",
 }
 """Dataclasses that are not frozen, slotted and keyword-only, and why."""
 

@@ -32,7 +32,7 @@ def test_the_home_that_it_is_given_stays_usable(
         ran = run("demo", "--meters", "2", "--no-serve", "--seed", "7", capsys=capsys, monkeypatch=monkeypatch)
         assert ran.code == 0, ran.err
     listed = run("fleet", "list", "--json", capsys=capsys, monkeypatch=monkeypatch)
-    assert '"meter": "noord-0001"' in listed.out
+    assert '"meter": "noord-000001"' in listed.out
     assert run("doctor", capsys=capsys, monkeypatch=monkeypatch).code == 0
 
 

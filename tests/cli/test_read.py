@@ -113,11 +113,11 @@ def test_keys_that_the_supplier_knows_give_one_warning(
     ("words", "code", "error"),
     [
         (("nobody", "--from", "2026-03-04"), 2, "unknown-meter"),
-        (("noord-0001", "--from", "2026-03-04", "--to", "2026-03-04"), 2, "bad-day"),
-        (("noord-0001", "--from", "2026-03-05", "--to", "2026-03-04"), 2, "bad-day"),
-        (("noord-0001", "--from", "2024-01-01", "--to", "2026-03-04"), 2, "bad-day"),
-        (("noord-0001", "--from", "yesterday"), 2, "yesterday"),
-        (("noord-0001",), 2, "--from"),
+        (("noord-000001", "--from", "2026-03-04", "--to", "2026-03-04"), 2, "bad-day"),
+        (("noord-000001", "--from", "2026-03-05", "--to", "2026-03-04"), 2, "bad-day"),
+        (("noord-000001", "--from", "2024-01-01", "--to", "2026-03-04"), 2, "bad-day"),
+        (("noord-000001", "--from", "yesterday"), 2, "yesterday"),
+        (("noord-000001",), 2, "--from"),
     ],
 )
 def test_wrong_usage_is_said_in_a_sentence(

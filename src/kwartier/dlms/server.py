@@ -26,6 +26,8 @@ BLOCK_OVERHEAD_BYTES = 48
 SMALLEST_PDU_BYTES = 64
 """A client's limit below this is treated as this: no block would fit."""
 MAX_REQUEST_BYTES = 1 << 16
+NO_LIMIT = 1 << 31
+"""Bytes of an answer: more than any has."""
 READ_WRITE_DENIED = 3
 BLOCK_NUMBER_INVALID = 19
 NO_LONG_GET_IN_PROGRESS = 15
@@ -69,6 +71,8 @@ class AssociationPoint:
     security_control: int = 0x30
     keys: SessionKeys | None = field(default=None, repr=False)
     max_pdu: int = 0xFFFF
+    answer_limit: int = NO_LIMIT
+    """Answers longer than this go in blocks, however long a one the client takes."""
     conformance: int = 0xFFFFFF
     peer_counter: int = -1
     refuses_release: frozenset[str] = frozenset()
@@ -92,6 +96,8 @@ class ServerSession:
         handler: Handler,
     ) -> None:
         self.state = ServerState.UNLINKED
+        self.associations = 0
+        """How many were accepted on this line."""
         self._own_title = own_title
         self._points = points
         self._link = link
@@ -110,6 +116,11 @@ class ServerSession:
 
     def __repr__(self) -> str:
         return f"<ServerSession {self.state.value}>"
+
+    @property
+    def blocks_sent(self) -> int:
+        """How many blocks of the last long answer have been sent."""
+        return self._long_block
 
     @property
     def deadline(self) -> float | None:
@@ -234,6 +245,7 @@ class ServerSession:
 
     def _accept(self, aarq: Aarq, request: services.InitiateRequest) -> bytes:
         point, protection = self._point, self._protection
+        self.associations += 1
         self._conformance = request.conformance & point.conformance
         self._client_max_pdu = request.max_pdu
         self._long_answer = b""
@@ -358,9 +370,12 @@ class ServerSession:
         )
 
     def _fits(self, length: int) -> bool:
-        return not self._client_max_pdu or length + BLOCK_OVERHEAD_BYTES <= max(
-            self._client_max_pdu, SMALLEST_PDU_BYTES
-        )
+        return length + BLOCK_OVERHEAD_BYTES <= self._limit()
+
+    def _limit(self) -> int:
+        """The longest answer that goes in one piece; a client that says 0 sets no limit."""
+        theirs = max(self._client_max_pdu, SMALLEST_PDU_BYTES) if self._client_max_pdu else NO_LIMIT
+        return min(theirs, max(self._point.answer_limit, SMALLEST_PDU_BYTES))
 
     def _get_response(self, invoke_id_and_priority: int, value: bytes | int) -> registry.Apdu:
         if isinstance(value, int):
@@ -387,7 +402,7 @@ class ServerSession:
                 raw=None,
                 result=refusal,
             )
-        size = max(self._client_max_pdu, SMALLEST_PDU_BYTES) - BLOCK_OVERHEAD_BYTES
+        size = self._limit() - BLOCK_OVERHEAD_BYTES
         raw = self._long_answer[self._long_at : self._long_at + size]
         self._long_at += len(raw)
         self._long_block += 1

@@ -1,50 +1,45 @@
-"""A small fleet drawn from a seed: what each meter is, its keys, and the two files by which an installation learns of it.
+"""Fleets as files and as stations: what an installation is told of a fleet, and the meters themselves.
 
-Two suppliers, so that nothing in between may depend on one: they differ in companion, framing and form of address. The same
-seed gives the same meters, keys and households, so a fleet that is started again is the same fleet.
-
-EAN codes begin with 20: GS1 keeps these for use inside one organisation, so no real connection has such a code.
+:func:`draw` makes a handful of meters that are all there, each for a port of its own; :mod:`kwartier.simulate.running` keeps
+any number of them at a few ports. Both are told by the same files.
 """
 
-import csv
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from random import Random
 
-from kwartier.cosem import companion as companions
+from kwartier.disk import PRIVATE_FILE
 from kwartier.dlms.hdlc import Address
 from kwartier.dlms.protection import SessionKeys
-from kwartier.fleet.ean import check_digit
+from kwartier.simulate.chance import octets
 from kwartier.simulate.host import Station
-from kwartier.simulate.household import Household, recorded, seeded
+from kwartier.simulate.household import Household
 from kwartier.simulate.meter import SimulatedMeter
+from kwartier.simulate.world import (
+    CAPACITIES,
+    ENERGY_SUPPLIERS,
+    GRID_AREAS,
+    MAX_METERS,
+    RESPONSIBLE,
+    SUPPLIERS,
+    Supplier,
+    Who,
+    World,
+    companion_of,
+)
 
-TEST_EAN = "20"
-EAN_BODY_DIGITS = 15
-MAX_METERS = 10_000
-KEY_BYTES = 16
+__all__ = ("MAX_METERS", "SUPPLIERS", "SimulatedConnection", "Supplier", "draw", "write_fleet", "write_keys")
+
 CHALLENGE_BYTES = 16
 HDLC_ADDRESS = Address(1, 17, 2)
-RECORDINGS = ("household_15min_2024.csv", "household_pv_15min_2024-06.csv")
-"""Recorded households that are used where their folder is at hand."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Supplier:
-    """Who made a meter: the letters of its system titles, and how its meters are spoken to."""
-
-    name: str
-    letters: bytes
-    companion: str
-    transport: str
-
-
-SUPPLIERS = (
-    Supplier(name="Noord", letters=b"NRD", companion="smr-5.5", transport="wrapper"),
-    Supplier(name="Zuid", letters=b"ZUD", companion="modular-1", transport="hdlc"),
+INSTALLED = "2025-06-01"
+FLEET_COLUMNS = (
+    "meter,ean,host,port,system_title,companion,transport,logical_device,physical_address,address_bytes,"
+    "grid_area,brp,supplier,transformer,capacity,cell"
 )
-"""Invented ones."""
+MODULE_COLUMNS = "meter,kind,type,supplier,serial,hardware,firmware,installed"
+KEY_COLUMNS = "meter,kek,ak,ek,origin"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,68 +52,121 @@ class SimulatedConnection:
     station: Station
     household: Household = field(repr=False)
     kek: bytes = field(repr=False)
+    who: Who
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where one meter is to be found; over the wrapper, only the upper part of ``address`` counts."""
+
+    host: str
+    port: int
+    address: Address
 
 
 def draw(count: int, *, seed: int, now: Callable[[], float], recordings: Path | None) -> list[SimulatedConnection]:
     """``count`` connections, the suppliers by turns. ``recordings``: a folder with recorded households, where there is one."""
-    if not 0 < count <= MAX_METERS:
-        raise ValueError(f"{count} meters are not 1 to {MAX_METERS}")
-    return [_connection(number, seed, now, recordings) for number in range(count)]
+    world = World(seed=seed, count=count, recordings=recordings)
+    return [_connection(world, index, now) for index in range(count)]
 
 
-def _connection(number: int, seed: int, now: Callable[[], float], recordings: Path | None) -> SimulatedConnection:
-    random = Random(f"{seed}/{number}")
-    supplier = SUPPLIERS[number % len(SUPPLIERS)]
-    household = _household(number, random.getrandbits(31), recordings)
-    keys = SessionKeys(ek=random.randbytes(KEY_BYTES), ak=random.randbytes(KEY_BYTES))
-    body = TEST_EAN + f"{random.randrange(10**EAN_BODY_DIGITS):0{EAN_BODY_DIGITS}d}"
-    name = f"{supplier.name.lower()}-{number + 1:04d}"
-    title = supplier.letters + random.randbytes(5)
-    meter = SimulatedMeter(companions.load(supplier.companion), household, now=now, name=f"KWT{number:013d}")
+def _connection(world: World, index: int, now: Callable[[], float]) -> SimulatedConnection:
+    who, household = world.who(index), world.household(index)
+    meter = SimulatedMeter(companion_of(who.supplier), household, now=now, name=device_name(who))
     station = Station(
         meter=meter,
-        system_title=title,
-        keys=keys,
-        challenge=lambda: random.randbytes(CHALLENGE_BYTES),
-        transport=supplier.transport,
+        system_title=who.system_title,
+        keys=SessionKeys(ek=who.ek, ak=who.ak),
+        challenge=challenges(who),
+        transport=who.supplier.transport,
         address=HDLC_ADDRESS,
     )
     return SimulatedConnection(
-        meter=name,
-        ean=body + str(check_digit(body)),
-        supplier=supplier,
+        meter=who.meter,
+        ean=who.ean,
+        supplier=who.supplier,
         station=station,
         household=household,
-        kek=random.randbytes(KEY_BYTES),
+        kek=who.kek,
+        who=who,
     )
 
 
-def _household(number: int, seed: int, recordings: Path | None) -> Household:
-    path = None if recordings is None else recordings / RECORDINGS[number // len(SUPPLIERS) % len(RECORDINGS)]
-    return recorded(path, seed) if path is not None and path.is_file() else seeded(seed)
+def device_name(who: Who) -> str:
+    """The logical device name of a meter: sixteen characters."""
+    return f"KWT{who.number:013d}"
+
+
+def challenges(who: Who) -> Callable[[], bytes]:
+    """Challenges that never repeat and follow from the meter's key, as long as nobody starts it anew."""
+    given = 0
+
+    def challenge() -> bytes:
+        nonlocal given
+        given += 1
+        return octets(CHALLENGE_BYTES, who.ek.hex(), given)
+
+    return challenge
+
+
+# The files. Nothing in them needs quoting, and a hundred thousand lines take a second or two.
+
+
+def fleet_lines(places: Iterable[tuple[Who, Place]]) -> Iterator[str]:
+    """``fleet.csv``, line by line."""
+    yield FLEET_COLUMNS
+    for who, place in places:
+        supplier, address, number = who.supplier, place.address, who.number
+        over_hdlc = supplier.transport == "hdlc" and address.lower is not None
+        lower, size = (address.lower, address.size) if over_hdlc else ("", "")
+        yield (
+            f"{who.meter},{who.ean},{place.host},{place.port},{who.system_title.hex().upper()},{supplier.companion},"
+            f"{supplier.transport},{address.upper},{lower},{size},"
+            f"{GRID_AREAS[number % 7 % len(GRID_AREAS)]},{RESPONSIBLE[number % 5 % len(RESPONSIBLE)]},"
+            f"{ENERGY_SUPPLIERS[number % len(ENERGY_SUPPLIERS)]},{who.transformer},"
+            f"{CAPACITIES[number % len(CAPACITIES)]},{who.cell}"
+        )
+
+
+def module_lines(fleet: Iterable[Who]) -> Iterator[str]:
+    """``modules.csv``: a metering and a communication module each, not always of one supplier."""
+    yield MODULE_COLUMNS
+    for who in fleet:
+        talks, measures = who.supplier, SUPPLIERS[who.number // len(SUPPLIERS) % len(SUPPLIERS)]
+        yield f"{who.meter},metering,MM-1,{measures.name},M{who.number:09d},1.0,1.2.0,{INSTALLED}"
+        yield f"{who.meter},communication,CM-1,{talks.name},C{who.number:09d},1.1,2.0.3,{INSTALLED}"
+
+
+def key_lines(fleet: Iterable[Who], origin: str) -> Iterator[str]:
+    """``keys.csv``."""
+    yield KEY_COLUMNS
+    for who in fleet:
+        yield f"{who.meter},{who.kek.hex()},{who.ak.hex()},{who.ek.hex()},{origin}"
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """The lines in a file that appears whole, readable by its owner only: some hold keys, if only of meters not there."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE), "w", encoding="utf-8") as out:
+        out.writelines(f"{line}\n" for line in lines)
+    draft.rename(path)
 
 
 def write_fleet(path: Path, connections: Sequence[SimulatedConnection], ports: Sequence[int], host: str) -> None:
     """Write ``fleet.csv`` for meters that listen at ``ports`` of ``host``."""
-    names = "meter ean host port system_title companion transport logical_device physical_address address_bytes cell"
-    with path.open("w", encoding="utf-8", newline="") as out:
-        rows = csv.writer(out)
-        rows.writerow(names.split())
-        for one, port in zip(connections, ports, strict=True):
-            hdlc = one.supplier.transport == "hdlc"
-            address = (HDLC_ADDRESS.upper, HDLC_ADDRESS.lower, HDLC_ADDRESS.size) if hdlc else (1, "", "")
-            title = one.station.system_title.hex().upper()
-            supplier = one.supplier
-            where = (host, port, title, supplier.companion, supplier.transport)
-            rows.writerow([one.meter, one.ean, *where, *address, f"cell-{supplier.name.lower()}"])
+    write_lines(
+        path,
+        fleet_lines(
+            (one.who, Place(host=host, port=port, address=_address(one.supplier)))
+            for one, port in zip(connections, ports, strict=True)
+        ),
+    )
+
+
+def _address(supplier: Supplier) -> Address:
+    return HDLC_ADDRESS if supplier.transport == "hdlc" else Address(1)
 
 
 def write_keys(path: Path, connections: Sequence[SimulatedConnection]) -> None:
-    """Write ``keys.csv``: readable by its owner only, since these are keys, if only of meters that are not there."""
-    path.touch(mode=0o600)
-    with path.open("w", encoding="utf-8", newline="") as out:
-        rows = csv.writer(out)
-        rows.writerow(["meter", "kek", "ak", "ek", "origin"])
-        for one in connections:
-            keys = one.station.keys
-            rows.writerow([one.meter, one.kek.hex(), keys.ak.hex(), keys.ek.hex(), "operator"])
+    """Write ``keys.csv``."""
+    write_lines(path, key_lines((one.who for one in connections), "operator"))

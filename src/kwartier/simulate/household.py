@@ -1,116 +1,194 @@
 """What a household uses and feeds in, quarter by quarter, as registers that only grow.
 
-A household is a year of quarters that repeats: the energy of each of its :data:`QUARTERS` quarters in whole Wh, and from it
-the two registers at any quarter end. The year comes from a recorded household, where its file is at hand, or is drawn from
-a seed. Nothing here knows a protocol: it is the truth that a reading is compared with.
+A :class:`Household` is anything that knows its two registers at any quarter end; nothing here knows a protocol: it is the
+truth that a reading is compared with. One that is drawn from a seed keeps nothing but a year of daily totals.
+
+A day has a total in each direction, in whole Wh, that follows from the season, the weekday and chance; the totals repeat from
+year to year, so that a register at any midnight is a sum that is at hand. Within a day the total is spread over 96 quarters by
+a shape - base load, a morning, an evening, a car that charges, a heat pump, the sun - and rounded on the running sum: every
+quarter is whole, none is below zero, and the day ends where the next begins. Everything is a pure function of the seed and
+the quarter.
+
+A household lives one hour ahead of UTC all year round: winter time.
 """
 
-import csv
-from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from kwartier.errors import InputError
+from kwartier.simulate.chance import fractions
 
 QUARTER_S = 900
-QUARTERS = 366 * 96
-"""Quarters in a household's year: a leap year, like the recorded one."""
 EPOCH_S = 1_577_836_800
 """2020-01-01T00:00:00Z: the quarter at which every household's registers start."""
-MAX_QUARTER_WH = 16_560
-"""120 % of the largest small connection (3x80 A) for a quarter: no recorded value may be above it."""
+DAY_QUARTERS = 96
+YEAR_DAYS = 366
+SHARE_SOLAR = 0.35
+SHARE_CAR = 0.12
+SHARE_HEAT_PUMP = 0.12
+MOST_IMPORT_WH = 80_000
+"""A day's import at most: with the shapes below no quarter of it comes near what a connection of 3x25 A carries."""
+OPENING_IMPORT_WH = 20_000_000
+OPENING_EXPORT_WH = 5_000_000
 
 Energy = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.float64]
+
+_HOUR = (np.arange(DAY_QUARTERS) / 4 + 1) % 24
+_DAY = np.arange(YEAR_DAYS)
+_SEASON = np.cos(2 * np.pi * (_DAY - 15) / YEAR_DAYS)
+"""1 in the middle of January, -1 in that of July."""
+_WEEKEND = ((_DAY % 7) >= 5).astype(np.float64)
+_SKY = np.array([fractions(0x5EED, np.arange(YEAR_DAYS))])[0]
+"""How clear each day of the year is: the weather is the same for all."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Household:
-    """One connection's truth. ``import_wh`` and ``export_wh`` hold one year: :data:`QUARTERS` energies in Wh."""
+def _bump(centre: float, width: float) -> Numbers:
+    away = np.abs(_HOUR - centre)
+    shape = np.exp(-((np.minimum(away, 24 - away) / width) ** 2))
+    return np.asarray(shape / shape.sum())
 
-    import_wh: Energy = field(repr=False)
-    export_wh: Energy = field(repr=False)
-    opening_import_wh: int = 0
-    opening_export_wh: int = 0
+
+def _block(start: float, hours: float) -> Numbers:
+    shape = (((_HOUR - start) % 24) < hours).astype(np.float64)
+    return np.asarray(shape / shape.sum())
+
+
+_FLAT = np.full(DAY_QUARTERS, 1 / DAY_QUARTERS)
+_MORNINGS = np.array([_bump(centre, 1.1) for centre in (6.5, 7.25, 8.0, 9.0)])
+_EVENINGS = np.array([_bump(centre, 2.0) for centre in (17.75, 18.5, 19.25, 20.25)])
+_MIDDAY = _bump(13, 3.0)
+_CARS = np.array([_block(start, hours) for start, hours in ((18.5, 4), (22.0, 4), (23.0, 5), (0.5, 5))])
+_PUMP = np.asarray((_FLAT + 0.4 * _bump(6.5, 2.5)) / 1.4)
+
+
+def _suns() -> Numbers:
+    """The course of the sun on each day of the year: when it is up, and how high."""
+    half = 6 - 2.2 * _SEASON[:, None]
+    course = np.maximum(0, np.cos((_HOUR[None, :] - 12.7) / half * np.pi / 2) * (np.abs(_HOUR - 12.7) < half))
+    return np.asarray(course**1.2)
+
+
+_SUN = _suns()
+_SUN_OF_DAY = _SUN.sum(axis=1)
+_SUN_SHAPE = _SUN / _SUN_OF_DAY[:, None]
+_QUARTERS = np.arange(DAY_QUARTERS, dtype=np.int64)
+
+
+class Household(Protocol):
+    """One connection's truth."""
 
     def registers(self, times: npt.NDArray[np.int64]) -> tuple[Energy, Energy]:
-        """Both registers at the quarter ends ``times`` (UTC seconds, multiples of 900 from 2020 on), in Wh."""
+        """Import and export at the quarter ends ``times`` (UTC seconds, multiples of 900), in Wh."""
+        ...
+
+
+class Drawn:
+    """A household that follows from ``seed``. ``solar``, ``car``, ``heat_pump``: whether it has one; None: chance says."""
+
+    __slots__ = ("_car", "_daily_export", "_daily_import", "_parts", "_pick", "_scales", "_seed", "_sun", "openings_wh")
+
+    def __init__(
+        self, seed: int, *, solar: bool | None = None, car: bool | None = None, heat_pump: bool | None = None
+    ) -> None:
+        self._seed = seed
+        chance = fractions(seed ^ 0xC0FFEE, np.arange(16, dtype=np.int64)).tolist()
+        self.openings_wh = int(chance[0] * OPENING_IMPORT_WH), int(chance[1] * OPENING_EXPORT_WH)
+        has_solar = chance[2] < SHARE_SOLAR if solar is None else solar
+        has_car = chance[3] < SHARE_CAR if car is None else car
+        has_pump = chance[4] < SHARE_HEAT_PUMP if heat_pump is None else heat_pump
+        size = 0.5 + 1.1 * chance[5]
+        base, morning, evening = 3200 * size, (600 + 1100 * chance[6]) * size, (1900 + 2600 * chance[7]) * size
+        # Parts of a day in Wh, not rounded: they are weights, and become whole numbers as running sums only.
+        self._scales = base, morning, evening, 900 * chance[8] * size
+        self._pick = int(chance[9] * 4), int(chance[10] * 4), int(chance[11] * 4)
+        day = fractions(seed ^ 0xDA11, np.arange(2 * YEAR_DAYS, dtype=np.int64))
+        swing = 0.5 + 1.3 * day[:YEAR_DAYS] ** 1.5
+        away = day[:YEAR_DAYS] < 0.04
+        car_energy = np.where((day[YEAR_DAYS:] < 0.35) & ~away, (7000 + 13000 * chance[12]) * has_car, 0.0)
+        pump_energy = np.maximum(0, _SEASON + 0.35) * (6000 + 9000 * chance[13]) * has_pump
+        living = np.where(away, 0.1, swing * (1 + 0.2 * _SEASON))
+        sun_energy = _SUN_OF_DAY * (90 + 170 * chance[14]) * (0.25 + 0.75 * _SKY) * has_solar
+        self._parts = living, car_energy, pump_energy
+        self._sun = sun_energy
+        lived = base * (1 + 0.1 * _SEASON) + living * (morning * (1 + 0.4 * _WEEKEND) + evening + self._scales[3])
+        load = np.minimum(lived + car_energy + pump_energy, MOST_IMPORT_WH)
+        room = 0.35 * load + 1
+        own_use = np.where(sun_energy > 0, room * (1 - np.exp(-sun_energy / room)), 0.0)
+        self._daily_import = _running(load - own_use)
+        self._daily_export = _running(sun_energy - own_use)
+
+    def __repr__(self) -> str:
+        return "<Drawn>"
+
+    def registers(self, times: npt.NDArray[np.int64]) -> tuple[Energy, Energy]:
+        """Both registers at the quarter ends ``times`` (UTC seconds, multiples of 900), in Wh."""
         quarters = (times - EPOCH_S) // QUARTER_S
-        years, position = np.divmod(quarters, QUARTERS)
-        return (
-            self.opening_import_wh + _register(self.import_wh, years, position),
-            self.opening_export_wh + _register(self.export_wh, years, position),
-        )
+        days, within = np.divmod(quarters, DAY_QUARTERS)
+        wanted, place = _distinct(days)
+        years, position = np.divmod(wanted, YEAR_DAYS)
+        spread = self._spread(wanted, position)
+        found = []
+        for opening_wh, running_wh, shape in zip(
+            self.openings_wh, (self._daily_import, self._daily_export), spread, strict=True
+        ):
+            start_wh = opening_wh + years * running_wh[-1] + running_wh[position]
+            total_wh = running_wh[position + 1] - running_wh[position]
+            inside = np.rint(shape * total_wh[:, None]).astype(np.int64)
+            found.append(start_wh[place] + inside[place, within])
+        return found[0], found[1]
+
+    def _spread(self, days: Energy, position: Energy) -> tuple[Numbers, Numbers]:
+        """For each day, how far each total has come at the start of each of its quarters: from 0 up."""
+        base, morning, evening, midday = self._scales
+        living, car_energy, pump_energy = self._parts
+        first, second, third = self._pick
+        lived = (
+            living[position, None]
+            * (morning * (1 + 0.4 * _WEEKEND[position, None]) * _MORNINGS[first] + evening * _EVENINGS[second]
+               + midday * _MIDDAY)
+        )  # fmt: skip
+        chance = fractions(self._seed, days[:, None] * DAY_QUARTERS + _QUARTERS)
+        load = (base * _FLAT + lived) * (0.15 - 0.85 * np.log1p(-chance))
+        if car_energy.any():
+            load = load + car_energy[position, None] * _CARS[third]
+        if pump_energy.any():
+            load = load + pump_energy[position, None] * _PUMP
+        sun_energy = self._sun[position, None]
+        if not sun_energy.any():
+            return _course(load), _course(np.ones_like(load))
+        clouds = np.repeat(fractions(self._seed ^ 0xC10D, days[:, None] * 24 + np.arange(24)), 4, axis=1)
+        sun = sun_energy * _SUN_SHAPE[position] * (0.4 + 1.2 * clouds)
+        net = load - sun
+        return _course(np.maximum(net, 0) + 0.02 * load), _course(np.maximum(-net, 0) + 0.02 * sun)
 
 
-def _register(energy_wh: Energy, years: Energy, position: Energy) -> Energy:
-    running_wh = np.concatenate((np.zeros(1, np.int64), np.cumsum(energy_wh)))
-    register_wh: Energy = years * running_wh[-1] + running_wh[position]
-    return register_wh
+def seeded(seed: int, *, solar: bool | None = None) -> Drawn:
+    """A household drawn from ``seed``; ``solar``: whether it has panels (None: chance says)."""
+    return Drawn(seed, solar=solar)
 
 
-def seeded(seed: int, *, solar: bool | None = None) -> Household:
-    """A household drawn from ``seed``: a base load, mornings and evenings, weekends and, in some, solar panels."""
-    generator = np.random.default_rng(seed)
-    quarter = np.arange(QUARTERS)
-    hour = (quarter % 96) / 4
-    day = quarter // 96
-    season = np.cos(2 * np.pi * (day - 15) / 366)
-    weekend = (day % 7) >= 5
-    base = generator.uniform(25, 70) * (1 + 0.3 * season)
-    morning = generator.uniform(60, 200) * np.exp(-(((hour - generator.uniform(6.5, 8.5)) / 1.1) ** 2))
-    evening = generator.uniform(150, 400) * np.exp(-(((hour - generator.uniform(18, 20)) / 2.0) ** 2))
-    load = (base + (morning * (1 + 0.4 * weekend) + evening) * (1 + 0.35 * season)) * generator.gamma(
-        6, 1 / 6, QUARTERS
-    )
-    load += (generator.random(QUARTERS) < 0.01) * generator.uniform(300, 900)
-    has_solar = bool(generator.random() < 0.4) if solar is None else solar
-    sun = np.maximum(0, np.sin((hour - 6 + 1.5 * season) / (12 - 3 * season) * np.pi)) * (1 - 0.6 * season)
-    peak = generator.uniform(300, 900) if has_solar else 0.0
-    clouds = np.repeat(generator.beta(2, 1.5, QUARTERS // 4), 4)
-    return _from_net(load - peak * sun * clouds, generator)
+def _distinct(days: Energy) -> tuple[Energy, Energy]:
+    """The days without repetition, and for each entry its place among them; usually they ascend."""
+    if len(days) and (days[-1] - days[0] < len(days)) and bool((days[1:] >= days[:-1]).all()):
+        wanted = np.arange(days[0], days[-1] + 1)
+        return wanted, days - days[0]
+    wanted, place = np.unique(days, return_inverse=True)
+    return wanted, place
 
 
-def recorded(path: Path, seed: int = 0) -> Household:
-    """A household from a file of quarter energies: columns ``DateTime`` and ``kWh`` (negative: fed in).
-
-    ``seed`` shifts it by whole weeks and scales it a little, so that many households can be made of one. A file that is
-    shorter than a year repeats. Raises :class:`InputError` for a row that is not a number or beyond any connection.
-    """
-    values: list[float] = []
-    with path.open(encoding="utf-8", newline="") as lines:
-        for number, row in enumerate(csv.DictReader(lines), start=2):
-            try:
-                energy = float(row["kWh"]) * 1000
-            except (KeyError, TypeError, ValueError):
-                raise InputError("bad-household", f"{path.name}, line {number}: no number in column kWh") from None
-            if not abs(energy) <= MAX_QUARTER_WH:
-                raise InputError(
-                    "bad-household", f"{path.name}, line {number}: beyond {MAX_QUARTER_WH} Wh in a quarter"
-                )
-            values.append(energy)
-            if len(values) > QUARTERS:
-                raise InputError("bad-household", f"{path.name}: more than {QUARTERS} quarters")
-    if not values:
-        raise InputError("bad-household", f"{path.name} holds no quarter")
-    generator = np.random.default_rng(seed)
-    net = np.resize(np.asarray(values), QUARTERS)
-    weeks = int(generator.integers(0, 52)) if seed else 0
-    scale = float(generator.uniform(0.7, 1.3)) if seed else 1.0
-    return _from_net(np.roll(net, -weeks * 7 * 96) * scale, generator)
+def _course(weights: Numbers) -> Numbers:
+    running = np.cumsum(weights, axis=1)
+    running /= running[:, -1:]
+    course = np.empty_like(running)
+    course[:, 0] = 0
+    course[:, 1:] = running[:, :-1]
+    return course
 
 
-def _from_net(net: npt.NDArray[np.float64], generator: np.random.Generator) -> Household:
-    """Split a net load into two registers of whole Wh: rounding happens on the running sum, so that nothing drifts."""
-    return Household(
-        import_wh=_whole(np.maximum(net, 0)),
-        export_wh=_whole(np.maximum(-net, 0)),
-        opening_import_wh=int(generator.integers(0, 20_000_000)),
-        opening_export_wh=int(generator.integers(0, 5_000_000)),
-    )
-
-
-def _whole(energy: npt.NDArray[np.float64]) -> Energy:
-    running: Energy = np.rint(np.cumsum(energy)).astype(np.int64)
-    return np.diff(running, prepend=np.int64(0))
+def _running(daily: Numbers) -> Energy:
+    """The sum of whole Wh before each day of the year, and after the last."""
+    running = np.zeros(YEAR_DAYS + 1, np.int64)
+    running[1:] = np.rint(np.cumsum(np.maximum(daily, 0)))
+    return running

@@ -1,11 +1,15 @@
-"""A meter that is not there: a household, counted, and shown as the objects of a companion.
+"""A communication module: what a metering module measured, shown as the objects of a companion.
 
-:class:`SimulatedMeter` answers attributes; it knows neither lines nor keys. What it is comes from a companion, with its
-quirks, so whatever a companion can say of a kind of meter can be played. The buffer of its quarter profile is computed from
-the household when somebody asks, as far back as a real one would hold it.
+:class:`SimulatedMeter` answers attributes; lines and keys are its host's. What it is comes from a companion, with its
+quirks, so whatever a companion can say of a kind of meter can be played. The buffer of its quarter profile is computed when
+somebody asks, as far back as a real one would hold it - or, where ``forgets`` is off, as far back as anybody wants.
+
+Rows in the plain form are written by columns: what is equal for all meters of a kind - tags, stamps, status - is made once
+and kept, and each meter only writes its registers into a copy.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 
@@ -14,13 +18,16 @@ import numpy.typing as npt
 
 from kwartier import clock
 from kwartier.cosem import layout as layouts
-from kwartier.cosem.access import CaptureObject, Entries, Range, object_data, parse
+from kwartier.cosem.access import CaptureObject, Entries, object_data, parse
 from kwartier.cosem.companion import Companion, CosemObject
 from kwartier.cosem.quirks import Quirk
 from kwartier.dlms import axdr
+from kwartier.dlms.axdr import Tag
+from kwartier.dlms.cursor import encode_length
 from kwartier.dlms.stamps import NO_DEVIATION, DateTime
 from kwartier.errors import WireError
-from kwartier.simulate.household import QUARTER_S, Household
+from kwartier.simulate.household import EPOCH_S, QUARTER_S, Household
+from kwartier.simulate.metering.module import UNDISTURBED, Disturbance, MeteringModule, Registers, Times
 
 READ_WRITE_DENIED = 3
 OBJECT_UNDEFINED = 4
@@ -31,12 +38,56 @@ SORT_FIFO = 1
 INTERNAL_CRYSTAL = 1
 """What the clock runs by (Blue Book 4.5.1, clock_base)."""
 PROFILE_GENERIC = 7
-AMR_SUMMER = 0x08
 STRAY_TAIL = b"\x00\x00"
+ARRAY_TAG = bytes((Tag.ARRAY,))
+EMPTY_ARRAY = bytes((Tag.ARRAY, 0))
+MAX_KINDS = 64
+MAX_REMEMBERED = 256
+"""Requests and skeletons of rows kept for each kind of meter."""
+
+
+class Kind:
+    """What all meters of one companion share, found once. ``selections`` remembers what requests asked for."""
+
+    __slots__ = ("companion", "layout", "objects", "selections", "skeletons")
+
+    def __init__(self, companion: Companion) -> None:
+        self.companion = companion
+        self.layout = layouts.of_companion(companion)
+        self.objects = {(one.class_id, one.obis): one for one in companion.objects.values()}
+        self.selections: dict[tuple[bytes, str], Selection | None] = {}
+        self.skeletons: dict[tuple[int, int, tuple[int, ...], str], Skeleton] = {}
+
+
+_KINDS: dict[int, Kind] = {}
+
+
+def kind_of(companion: Companion) -> Kind:
+    """The kind of a companion, from memory where it was asked for before."""
+    kind = _KINDS.get(id(companion))
+    if kind is None or kind.companion is not companion:
+        if len(_KINDS) >= MAX_KINDS:
+            _KINDS.clear()
+        kind = _KINDS[id(companion)] = Kind(companion)
+    return kind
 
 
 class SimulatedMeter:
     """The objects of one meter. ``now`` gives UTC seconds; ``status`` the AMR status byte of a quarter end (default 0)."""
+
+    __slots__ = (
+        "_clock_error_s",
+        "_companion",
+        "_forgets",
+        "_kind",
+        "_layout",
+        "_name",
+        "_now",
+        "_objects",
+        "_timezone",
+        "invocation_counter",
+        "metering",
+    )
 
     def __init__(
         self,
@@ -46,20 +97,42 @@ class SimulatedMeter:
         now: Callable[[], float],
         timezone: str = "Europe/Amsterdam",
         name: str = "KWT0000000000000",
-        status: Callable[[int], int] = lambda stamp: 0,
+        status: Callable[[int], int] | None = None,
         clock_error_s: int = 0,
+        disturbance: Disturbance = UNDISTURBED,
+        forgets: bool = True,
     ) -> None:
+        self._kind = kind_of(companion)
         self._companion = companion
-        self._household = household
         self._now = now
         self._timezone = timezone
         self._name = name
-        self._status = status
         self._clock_error_s = clock_error_s
-        self._layout = layouts.of_companion(companion)
-        self._objects = {(one.class_id, one.obis): one for one in companion.objects.values()}
+        self._forgets = forgets
+        self._layout = self._kind.layout
+        self._objects = self._kind.objects
+        self.metering = MeteringModule(household, timezone=timezone, disturbance=disturbance, status=status)
         self.invocation_counter: Callable[[], int] = lambda: 0
         """What the public client is told; whoever holds the associations sets it."""
+
+    @property
+    def clock_s(self) -> float:
+        """What its clock shows, in UTC seconds."""
+        return self._now() + self._clock_error_s
+
+    @property
+    def timezone(self) -> str:
+        """Where it stands."""
+        return self._timezone
+
+    def is_personal(self, class_id: int, obis: bytes, attribute: int) -> bool:
+        """Whether an attribute says what somebody used: the rows of the quarter profile, or a register."""
+        if attribute != 2:
+            return False
+        if (class_id, obis) == (PROFILE_GENERIC, self._companion.quarter.obis):
+            return True
+        known = self._objects.get((class_id, obis))
+        return known is not None and known.name in self._layout.roles
 
     @property
     def public_attributes(self) -> frozenset[tuple[int, bytes, int]]:
@@ -101,13 +174,13 @@ class SimulatedMeter:
         if known.name == "logical_device_name" and attribute == 2:
             return axdr.encode(axdr.octets(self._name.encode("ascii")))
         if known is companion.quarter.status and attribute == 2:
-            return axdr.encode(axdr.u8(self._row_status(int(self._now()))))
+            return axdr.encode(axdr.u8(int(self.metering.status(np.array([int(self._now())]))[0])))
         if known.name == "firmware" and attribute == 2:
             return axdr.encode(axdr.octets(b"kwartier-simulated"))
         channel = known.name if known.name in self._layout.roles else None
         if channel and attribute == 2:
             last = int(self._now()) // QUARTER_S * QUARTER_S
-            registers = dict(zip(("import_wh", "export_wh"), self._registers(np.array([last])), strict=True))
+            registers = self.metering.registers(np.array([last], np.int64))
             return axdr.encode(axdr.u32(int(registers[channel][0]) // self._layout.multipliers[channel]))
         if channel and attribute == 3:
             if Quirk.REFUSES_SCALER in companion.quirks:
@@ -158,9 +231,6 @@ class SimulatedMeter:
         year = datetime.fromtimestamp(utc, UTC).year
         return offset_s > min(clock.offsets(self._timezone, year))
 
-    def _registers(self, times: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        return self._household.registers(times)
-
     # The quarter profile.
 
     def _profile(self, attribute: int, access: bytes | None) -> bytes | int:
@@ -172,45 +242,55 @@ class SimulatedMeter:
             4: axdr.u32(layout.period_s),
             5: axdr.enum(SORT_FIFO),
             6: object_data(layout.columns[layout.clock_column]),
-            7: axdr.u32(len(self._held())),
+            7: axdr.u32(layout.entries),
             8: axdr.u32(layout.entries),
         }
         data = values.get(attribute)
         return OBJECT_UNDEFINED if data is None else axdr.encode(data)
 
-    def _held(self) -> npt.NDArray[np.int64]:
-        """The stamps of the rows in the buffer: as many quarter ends as it has entries, up to now."""
+    def _held(self) -> tuple[int, int]:
+        """First and last stamp in the buffer: as many quarter ends as it has entries, up to now."""
         last = int(self._now() + self._clock_error_s) // QUARTER_S
-        return np.arange(last - self._layout.entries + 1, last + 1, dtype=np.int64) * QUARTER_S
+        return (last - self._layout.entries + 1) * QUARTER_S, last * QUARTER_S
 
     def _buffer(self, access: bytes | None) -> bytes | int:
-        quirks = self._companion.quirks
+        first, last = self._held()
         columns = tuple(range(len(self._layout.columns)))
-        times = self._held()
-        if access is not None:
-            try:
-                asked = parse(access)
-            except WireError:
-                return OTHER_REASON
-            refused = Quirk.REFUSES_RANGE if isinstance(asked, Range) else Quirk.REFUSES_ENTRY
-            if refused in quirks:
-                return OTHER_REASON
-            selected = self._select(asked, times, columns)
-            if selected is None:
-                return OTHER_REASON
-            times, columns = selected
-        return self._rows(times, columns)
+        if access is None:
+            return self._rows(first, last, columns)
+        key = access, self._timezone
+        selections = self._kind.selections
+        if key not in selections:
+            if len(selections) >= MAX_REMEMBERED:
+                selections.clear()
+            selections[key] = self._selection(access, columns)
+        selection = selections[key]
+        if selection is None:
+            return OTHER_REASON
+        if selection.by_entry:
+            end = last if selection.last == 0 else min(first + (selection.last - 1) * QUARTER_S, last)
+            return self._rows(first + (selection.first - 1) * QUARTER_S, end, selection.columns)
+        oldest = first if self._forgets else EPOCH_S
+        start = max(oldest, -(-selection.first // QUARTER_S) * QUARTER_S)
+        end = min(last, selection.last // QUARTER_S * QUARTER_S, start + (self._layout.entries - 1) * QUARTER_S)
+        return self._rows(start, end, selection.columns)
 
-    def _select(
-        self, asked: Range | Entries, times: npt.NDArray[np.int64], columns: tuple[int, ...]
-    ) -> tuple[npt.NDArray[np.int64], tuple[int, ...]] | None:
+    def _selection(self, access: bytes, columns: tuple[int, ...]) -> "Selection | None":
+        """What a request selects, or None where this kind does not take it."""
+        quirks = self._companion.quirks
+        try:
+            asked = parse(access)
+        except WireError:
+            return None
         if isinstance(asked, Entries):
             chooses = asked.first_column > 1 or 0 < asked.last_column < len(columns)
-            if chooses and Quirk.REFUSES_COLUMNS in self._companion.quirks:
+            if Quirk.REFUSES_ENTRY in quirks or (chooses and Quirk.REFUSES_COLUMNS in quirks):
                 return None
-            last = asked.last or len(times)
             last_column = asked.last_column or len(columns)
-            return times[max(0, asked.first - 1) : last], columns[max(0, asked.first_column - 1) : last_column]
+            some = columns[max(0, asked.first_column - 1) : last_column]
+            return Selection(by_entry=True, first=max(1, asked.first), last=asked.last, columns=some)
+        if Quirk.REFUSES_RANGE in quirks:
+            return None
         if asked.columns:
             wanted = self._wanted(asked.columns)
             if wanted is None:
@@ -219,7 +299,7 @@ class SimulatedMeter:
         start, end = self._moment(asked.start), self._moment(asked.end)
         if start is None or end is None:
             return None
-        return times[(times >= start) & (times <= end)], columns
+        return Selection(by_entry=False, first=start, last=end, columns=columns)
 
     def _wanted(self, columns: tuple[CaptureObject, ...]) -> tuple[int, ...] | None:
         if Quirk.REFUSES_COLUMNS in self._companion.quirks or not set(columns) <= set(self._layout.columns):
@@ -246,29 +326,111 @@ class SimulatedMeter:
         found = clock.candidates(local, self._timezone)
         return found[0] if found else None
 
-    def _rows(self, times: npt.NDArray[np.int64], columns: tuple[int, ...]) -> bytes:
-        layout, encoding = self._layout, self._companion.quarter.encoding
-        registers = dict(zip(("import_wh", "export_wh"), self._registers(times), strict=True))
-        rows: list[tuple[axdr.Data, ...]] = []
-        for place, utc in enumerate(times.tolist()):
-            row = []
-            for column in columns:
-                role = layout.roles[column]
-                if role == layouts.CLOCK:
-                    compressed = encoding == "null-compressed" and place > 0
-                    row.append(axdr.NULL if compressed else axdr.octets(self._stamp(utc)))
-                elif role == layouts.STATUS:
-                    row.append(axdr.u8(self._row_status(utc)))
-                else:
-                    row.append(axdr.u32(int(registers[role][place]) // layout.multipliers[role]))
-            rows.append(tuple(row))
-        if encoding == "compact-array" and rows:
+    def _rows(self, first: int, last: int, columns: tuple[int, ...]) -> bytes:
+        if last < first:
+            return EMPTY_ARRAY
+        times = np.arange(first, last + QUARTER_S, QUARTER_S, dtype=np.int64)
+        registers, status = self.metering.registers(times), self.metering.status(times)
+        captured = self.metering.captured(times)
+        if self._companion.quarter.encoding == "array":
+            return self._even_rows(times, columns, registers, status, captured)
+        kept = np.flatnonzero(captured).tolist()
+        rows = [self._row(times, place, before, columns, registers, status) for before, place in pairwise([-2, *kept])]
+        if self._companion.quarter.encoding == "compact-array" and rows:
             return axdr.encode(_compact(rows))
         return axdr.encode(axdr.array(*(axdr.structure(*row) for row in rows)))
 
-    def _row_status(self, utc: int) -> int:
-        offset_s = clock.stretches(self._timezone, utc, utc)[0].offset_s
-        return self._status(utc) | (AMR_SUMMER if self._is_summer(utc, offset_s) else 0)
+    def _row(
+        self,
+        times: Times,
+        place: int,
+        before: int,
+        columns: tuple[int, ...],
+        registers: Registers,
+        status: npt.NDArray[np.uint8],
+    ) -> tuple[axdr.Data, ...]:
+        """One row value by value; ``before`` is the place of the row before it."""
+        layout, row = self._layout, []
+        for column in columns:
+            role = layout.roles[column]
+            if role == layouts.CLOCK:
+                compressed = self._companion.quarter.encoding == "null-compressed" and before == place - 1
+                row.append(axdr.NULL if compressed else axdr.octets(self._stamp(int(times[place]))))
+            elif role == layouts.STATUS:
+                row.append(axdr.u8(int(status[place])))
+            else:
+                row.append(axdr.u32(int(registers[role][place]) // layout.multipliers[role]))
+        return tuple(row)
+
+    def _even_rows(
+        self,
+        times: Times,
+        columns: tuple[int, ...],
+        registers: Registers,
+        status: npt.NDArray[np.uint8],
+        captured: npt.NDArray[np.bool_],
+    ) -> bytes:
+        """Rows of the plain form: registers and status written into a copy of what all meters of the kind share."""
+        layout = self._layout
+        skeleton = self._skeleton(times, columns)
+        rows = skeleton.rows.copy()
+        for role, at in skeleton.places:
+            if role == layouts.STATUS:
+                rows[:, at] = status
+            else:
+                column = registers[role] // layout.multipliers[role] if layout.scaled else registers[role]
+                rows[:, at : at + 4] = column.astype(">u4").view(np.uint8).reshape(-1, 4)
+        if not captured.all():
+            rows = rows[captured]
+        return ARRAY_TAG + encode_length(len(rows)) + rows.tobytes()
+
+    def _skeleton(self, times: Times, columns: tuple[int, ...]) -> "Skeleton":
+        key = int(times[0]), len(times), columns, self._timezone
+        found = self._kind.skeletons.get(key)
+        if found is None:
+            if len(self._kind.skeletons) >= MAX_REMEMBERED:
+                self._kind.skeletons.clear()
+            found = self._kind.skeletons[key] = self._make_skeleton(times, columns)
+        return found
+
+    def _make_skeleton(self, times: Times, columns: tuple[int, ...]) -> "Skeleton":
+        places: list[tuple[str, int]] = []
+        parts = [_repeated(bytes((Tag.STRUCTURE, len(columns))), len(times))]
+        at = 2
+        for column in columns:
+            role = self._layout.roles[column]
+            if role == layouts.CLOCK:
+                stamps = b"".join(b"\x09\x0c" + self._stamp(utc) for utc in times.tolist())
+                part = np.frombuffer(stamps, np.uint8).reshape(len(times), -1)
+            else:
+                tag, size = (Tag.UNSIGNED, 1) if role == layouts.STATUS else (Tag.DOUBLE_LONG_UNSIGNED, 4)
+                part = _repeated(bytes((tag,)) + bytes(size), len(times))
+                places.append((role, at + 1))
+            parts.append(part)
+            at += part.shape[1]
+        return Skeleton(rows=np.concatenate(parts, axis=1), places=tuple(places))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which rows and columns a request wants: entries from 1 (a last one of 0: the last), or moments in UTC seconds."""
+
+    by_entry: bool
+    first: int
+    last: int
+    columns: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skeleton:
+    """Rows without registers and status, and where those of each role belong."""
+
+    rows: npt.NDArray[np.uint8]
+    places: tuple[tuple[str, int], ...]
+
+
+def _repeated(octets: bytes, count: int) -> npt.NDArray[np.uint8]:
+    return np.tile(np.frombuffer(octets, np.uint8), (count, 1))
 
 
 def _compact(rows: list[tuple[axdr.Data, ...]]) -> axdr.Data:

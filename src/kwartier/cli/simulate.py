@@ -1,0 +1,68 @@
+"""``kwartier simulate``: meters that are not there."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kwartier.errors import InputError
+
+MAX_FLEET = 1_000_000
+LATENCY_NAMES = "none, lte-m, cdma450 or plc"
+
+app = typer.Typer(
+    help="Meters that are not there: fleets to read, and the truth to compare with.", no_args_is_help=True
+)
+
+
+@app.command("fleet")
+def fleet(
+    meters: Annotated[int, typer.Option(min=1, max=MAX_FLEET, help="How many meters.")],
+    out: Annotated[Path, typer.Option(help="The folder for fleet.csv, modules.csv, truth.json and keys.csv.")],
+    seed: Annotated[int, typer.Option(help="The same seed gives the same meters.")] = 1,
+    faults: Annotated[str, typer.Option(help="What goes wrong: none, default, or a TOML file.")] = "default",
+    clock: Annotated[
+        str, typer.Option(help="The moment at which the fleet's time starts, such as 2026-03-06T00:30+01:00.")
+    ] = "",
+    delivery: Annotated[
+        bool, typer.Option("--delivery", help="Keys are as delivered, not yet the operator's.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port at every address (0: any free one).")] = 0,
+    latency: Annotated[str, typer.Option(help=f"How long a round trip takes: {LATENCY_NAMES}.")] = "none",
+) -> None:
+    """Simulate a fleet until told to stop: it listens, writes its files, prints READY and how many meters there are."""
+    import uvloop
+
+    from kwartier.service.simulating import run_fleet
+    from kwartier.simulate import faults as faulty
+    from kwartier.simulate.latency import LATENCIES
+    from kwartier.simulate.world import World
+
+    if latency not in LATENCIES:
+        raise InputError("bad-argument", f"--latency {latency[:40]!r} is none of {LATENCY_NAMES}")
+    world = World(seed=seed, count=meters, faults=faulty.load(faults))
+    origin = "delivery" if delivery else "operator"
+    uvloop.run(
+        run_fleet(
+            world,
+            out,
+            clock=_moment(clock),
+            origin=origin,
+            port=port,
+            latency=LATENCIES[latency],
+            ready=lambda: print(f"READY {meters}", flush=True),
+        )
+    )
+
+
+def _moment(text: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError("bad-argument", f"--clock {text[:40]!r} is no moment such as 2026-03-06T00:30+01:00") from None
+    if moment.tzinfo is None:
+        raise InputError("bad-argument", "--clock needs an offset from UTC, such as +01:00 or Z")
+    return moment
