@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kwartier.cli.fleet import app as fleet_commands
 from kwartier.fleet.visits import VisitRecord
 from kwartier.service.home import create_home, open_home
 from tests.cli.command import Ran, run
@@ -44,7 +45,7 @@ def test_an_empty_fleet_lists_no_meters(fleet: Command) -> None:
 def test_what_is_imported_is_listed_as_the_interface_says(fleet: Command, tmp_path: Path) -> None:
     ran = fleet("import", write(tmp_path / "fleet.csv", row("B", ean=ean(2)), row("A")))
     assert (ran.code, ran.out) == (0, "")
-    assert ran.err == "fleet.csv: 2 new, 0 updated, 0 refused\n"
+    assert ran.err == "fleet.csv: 2 new, 0 updated, 0 unchanged, 0 refused\n"
     ran = fleet("list", "--json")
     assert ran.out == json.dumps({"meters": [{"meter": "A", "ean": ean(1)}, {"meter": "B", "ean": ean(2)}]}) + "\n"
 
@@ -113,7 +114,7 @@ def test_bad_rows_can_be_skipped_and_are_written_aside(named: bool, fleet: Comma
     aside = tmp_path / ("aside.csv" if named else "fleet.csv.refused.csv")
     ran = fleet("import", path, "--skip-bad", *(("--refused", aside) if named else ()))
     assert ran.code == 0
-    assert "1 new, 0 updated, 1 refused" in ran.err
+    assert "1 new, 0 updated, 0 unchanged, 1 refused" in ran.err
     assert str(aside) in ran.err
     assert "B" in aside.read_text()
     assert [one["meter"] for one in json.loads(fleet("list", "--json").out)["meters"]] == ["A"]
@@ -134,3 +135,78 @@ def test_without_an_installation_the_way_to_one_is_said(
     assert "kwartier init" in ran.err
     assert "[no-home]" in ran.err
     assert not (tmp_path / "none").exists()
+
+
+def test_what_happens_to_a_fleet_is_recorded_and_shown_by_day(fleet: Command, tmp_path: Path) -> None:
+    fleet("import", write(tmp_path / "fleet.csv", row("A", supplier="S1"), row("B", ean=ean(2))))
+    module = {"meter": "A", "kind": "metering", "type": "t", "supplier": "Alpha", "installed": "2026-01-01"}
+    assert fleet("import-modules", write(tmp_path / "modules.csv", module)).code == 0
+    assert json.loads(fleet("suppliers", "--json").out) == {
+        "suppliers": [{"supplier": "Alpha", "kind": "metering", "modules": 1}]
+    }
+    new = write(tmp_path / "new.csv", row("N"))
+    registers = ("--closing-import", 123456, "--opening-import", 7)
+    words = ("--old", "A", "--new", "N", "--new-file", new, "--on", "2026-03-20", "--at", "12:30")
+    assert fleet("exchange", ean(1), *words, *registers).code == 0
+    assert fleet("move", "B", "--to", ean(1), "--on", "2026-04-01").code == 0
+    assert fleet("switch", ean(1), "--supplier", "S2", "--on", "2026-05-01").code == 0
+
+    def on(day: str) -> list[str]:
+        return [one["meter"] for one in json.loads(fleet("list", "--on", day, "--json").out)["meters"]]
+
+    assert (on("2026-03-19"), on("2026-03-20"), on("2026-03-21")) == (["A", "B"], ["A", "B", "N"], ["B", "N"])
+    shown = json.loads(fleet("show", "A", "--json").out)
+    assert [(one["thing"], one["from"], one["to"]) for one in shown["history"]] == [
+        ("meter", None, "2026-03-21"),
+        ("module", "2026-01-01", None),
+    ]
+    shown = json.loads(fleet("show", ean(1), "--json", "--on", "2026-05-01").out)
+    assert [one["facts"].get("supplier") for one in shown["history"]] == ["S2", None, None]
+    assert "123456" not in fleet("show", "A").out + json.dumps(shown)
+    assert fleet("show", "A", "--known", "2020-01-01").code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("list", "--on", "yesterday"), "bad-day"),
+        (("move", "A", "--to", "1", "--on", "2026-13-01"), "bad-day"),
+        (("move", "A", "--to", "1", "--on", "2026-01-01"), "unknown-connection"),
+        (("switch", "1", "--on", "2026-01-01"), "nothing-to-do"),
+    ],
+)
+def test_a_change_that_makes_no_sense_is_wrong_input(words: tuple[str, ...], code: str, fleet: Command) -> None:
+    ran = fleet(*words)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.endswith(f"[{code}]\n")
+
+
+def test_no_command_reaches_what_another_grid_operator_has(
+    fleet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [row("A", dso="north"), row("T", ean=ean(2), dso="south")]
+    fleet("import", write(tmp_path / "fleet.csv", *rows))
+    module = write(tmp_path / "modules.csv", {"meter": "T", "kind": "metering", "type": "t", "supplier": "s"})
+    fleet("import-modules", module)
+    new = write(tmp_path / "new.csv", row("N", ean=ean(2)))
+    everything = fleet("show", "T", "--json").out
+    monkeypatch.setenv("KWARTIER_DSO", "north")
+    exchange = ("--old", "T", "--new", "N", "--new-file", new, "--on", "2026-03-20")
+    attempts: dict[str, tuple[object, ...]] = {
+        "import": (write(tmp_path / "theirs.csv", row("T", ean=ean(2))),),
+        "import-modules": (module,),
+        "exchange": (ean(2), *exchange, "--closing-import", 1, "--opening-import", 1),
+        "move": ("A", "--to", ean(2), "--on", "2026-03-20"),
+        "switch": (ean(2), "--brp", "b", "--on", "2026-03-20"),
+        "show": ("T",),
+        "list": ("--json",),
+        "suppliers": ("--json",),
+    }
+    assert set(attempts) == {str(one.name) for one in fleet_commands.registered_commands}
+    for command, words in attempts.items():
+        ran = fleet(command, *words)
+        assert (ran.code == 0) == (command in ("list", "suppliers")), command
+        assert '"T"' not in ran.out
+        assert '"s"' not in ran.out
+    monkeypatch.delenv("KWARTIER_DSO")
+    assert fleet("show", "T", "--json").out == everything

@@ -14,8 +14,12 @@ from kwartier import rowfile
 from kwartier.cosem import companion
 from kwartier.database import reading
 from kwartier.errors import InputError
-from kwartier.fleet import importing
+from kwartier.fleet import history, importing, modules, mutations
+from kwartier.fleet.columns import columns, misfit
+from kwartier.fleet.history import Past
 from kwartier.fleet.importing import Imported
+from kwartier.fleet.modules import ImportedModules, Supplied
+from kwartier.fleet.mutations import Exchange
 from kwartier.fleet.versions import BATCH
 from kwartier.model import Meter
 from kwartier.tables import FOREVER, connections, meters
@@ -48,20 +52,62 @@ class Registry:
             self._engine, path, known, dso=self._dso, at=at, skip_bad=skip_bad, refused=refused
         )
 
+    def import_modules(
+        self, path: Path, *, at: int, skip_bad: bool = False, refused: Path | None = None
+    ) -> ImportedModules:
+        """Take in ``modules.csv`` (or Parquet): all of it, or with ``skip_bad`` the good rows."""
+        return modules.import_modules(self._engine, path, dso=self._dso, at=at, skip_bad=skip_bad, refused=refused)
+
+    def suppliers(self, on: date | None = None) -> "list[Supplied]":
+        """Suppliers and how many modules of each kind are theirs, on a local day or as last stated."""
+        return modules.suppliers(self._engine, dso=self._dso, on=on)
+
+    def exchange(self, done: Exchange, new_file: Path, *, at: int) -> None:
+        """Record that one meter took the place of another; ``new_file`` is a ``fleet.csv`` with the new one alone.
+
+        What the row says of the connection must be what is known of it, or nothing.
+        """
+        kinds = columns(companion.companions(self._companion_folder), self._dso)
+        rows = rowfile.read(new_file, kinds, unique="meter").good
+        if len(rows) != 1 or rows[0][1]["meter"] != done.new_meter or rows[0][1]["ean"] != done.ean:
+            raise InputError("bad-new-meter", f"{new_file.name} has to hold one row, of {done.new_meter} at {done.ean}")
+        problem = misfit(rows[0][1])
+        if problem is not None:
+            raise InputError("bad-new-meter", f"{new_file.name}, column {problem[0]}: {problem[1]}")
+        mutations.exchange(self._engine, self._dso, done, rows[0][1], at=at)
+
+    def move(self, meter: str, *, to: str, on: date, at: int) -> None:
+        """Record that ``meter`` is at another connection from a local day on."""
+        mutations.move(self._engine, self._dso, meter, to=to, on=on, at=at)
+
+    def switch(self, ean: str, *, supplier: str | None = None, brp: str | None = None, on: date, at: int) -> None:
+        """Record that a connection has another supplier or balance responsible party from a local day on."""
+        mutations.switch(self._engine, self._dso, ean, supplier=supplier, brp=brp, on=on, at=at)
+
+    def history(self, name: str, *, known: int | None = None) -> "list[Past]":
+        """Everything believed of a meter or of a connection (by its EAN), now or at a moment, in the order of days.
+
+        Raises ``InputError`` unknown-meter.
+        """
+        with reading(self._engine) as connection:
+            found = history.of(connection, name, dso=self._dso, known=known) if rowfile.is_name(name) else []
+        if not found:
+            raise _unknown(name)
+        return found
+
     def meter(self, name: str, on: date | None = None, *, known: int | None = None) -> Meter:
         """The meter ``name`` as it is on a local day, or else as last stated; ``InputError`` unknown-meter.
 
         ``known``: as we knew it at that moment (UTC seconds), else as we know it.
         """
-        unknown = InputError("unknown-meter", f"there is no meter {name[: rowfile.MAX_NAME]!r} in the fleet")
         if not rowfile.is_name(name):
-            raise unknown
+            raise _unknown(name)
         query = self._query(on, on, known).where(meters.c.meter == name)
         query = query.order_by(meters.c.valid_from.desc(), connections.c.valid_from.desc()).limit(1)
         with reading(self._engine) as connection:
             row = connection.execute(query).mappings().one_or_none()
         if row is None:
-            raise unknown
+            raise _unknown(name)
         return _meter(row)
 
     def meters(self, names: Sequence[str], on: date) -> "list[Meter]":
@@ -100,10 +146,10 @@ class Registry:
 
     def list(self, on: date | None = None) -> "list[tuple[str, str, str, str]]":
         """Name, EAN, address and companion of every meter, by name: on a local day, or else as last stated."""
-        columns = (meters.c.meter, meters.c.ean, meters.c.host, meters.c.port, meters.c.companion)
-        query = select(*columns).where(meters.c.known_until == FOREVER)
+        shown = (meters.c.meter, meters.c.ean, meters.c.host, meters.c.port, meters.c.companion)
+        query = select(*shown).where(meters.c.known_until == FOREVER)
         if self._dso:
-            query = self._query(on, on).with_only_columns(*columns)
+            query = self._query(on, on).with_only_columns(*shown)
         elif on is not None:
             query = query.where(meters.c.valid_from <= on, meters.c.valid_to > on)
         with reading(self._engine) as connection:
@@ -123,6 +169,10 @@ class Registry:
             for table in _BOTH:
                 query = query.where(table.c.valid_from <= last, table.c.valid_to > first)
         return query.where(connections.c.dso == self._dso) if self._dso else query
+
+
+def _unknown(name: str) -> InputError:
+    return InputError("unknown-meter", f"there is no meter {name[: rowfile.MAX_NAME]!r} in the fleet")
 
 
 def _believed(known: int | None) -> ColumnElement[bool]:

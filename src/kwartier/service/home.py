@@ -102,7 +102,7 @@ def open_home(path: Path) -> Iterator[Home]:
             path=path,
             settings=settings,
             engine=engine,
-            registry=Registry(engine, path / COMPANIONS),
+            registry=Registry(engine, path / COMPANIONS, settings.dso),
             keyring=keyring,
             visits=Visits(engine),
         )

@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     """Who we are to every meter: never shared by two installations that hold the same keys."""
     database: str = ""
     """Address of the database; empty: SQLite in the home."""
+    dso: str = Field(default="", max_length=64)
+    """The grid operator whose meters and connections this installation reaches; empty: every one's in the database."""
     read_deadline_s: float = Field(default=60.0, gt=0, le=3600)
     """The total time of one visit by ``read``."""
     max_pdu: int = Field(default=0xFFFF, ge=128, le=0xFFFF)
