@@ -24,11 +24,15 @@ EPOCH_S = 1_577_836_800
 """2020-01-01T00:00:00Z: the quarter at which every household's registers start."""
 DAY_QUARTERS = 96
 YEAR_DAYS = 366
+CLOUD_BLOCKS = 24
+SHARE_AWAY = 0.04
 SHARE_SOLAR = 0.35
 SHARE_CAR = 0.12
 SHARE_HEAT_PUMP = 0.12
 MOST_IMPORT_WH = 80_000
 """A day's import at most: with the shapes below no quarter of it comes near what a connection of 3x25 A carries."""
+MOST_CHANCE = 3.5
+"""How far chance may lift a quarter above its mean."""
 OPENING_IMPORT_WH = 20_000_000
 OPENING_EXPORT_WH = 5_000_000
 
@@ -74,6 +78,15 @@ _SUN = _suns()
 _SUN_OF_DAY = _SUN.sum(axis=1)
 _SUN_SHAPE = _SUN / _SUN_OF_DAY[:, None]
 _QUARTERS = np.arange(DAY_QUARTERS, dtype=np.int64)
+_BLOCKS = np.arange(CLOUD_BLOCKS, dtype=np.int64)
+_DAYS = np.arange(YEAR_DAYS, dtype=np.int64)
+_CHANCES = np.arange(16, dtype=np.int64)
+_LIVELIER = 1 + 0.2 * _SEASON
+_COLDER = 1 + 0.1 * _SEASON
+_WEEKEND_MORNING = 1 + 0.4 * _WEEKEND
+_FROST = np.maximum(0, _SEASON + 0.35)
+_SUNSHINE = _SUN_OF_DAY * (0.25 + 0.75 * _SKY)
+_NOTHING = np.zeros(YEAR_DAYS + 1, np.int64)
 
 
 class Household(Protocol):
@@ -93,7 +106,7 @@ class Drawn:
         self, seed: int, *, solar: bool | None = None, car: bool | None = None, heat_pump: bool | None = None
     ) -> None:
         self._seed = seed
-        chance = fractions(seed ^ 0xC0FFEE, np.arange(16, dtype=np.int64)).tolist()
+        chance = fractions(seed ^ 0xC0FFEE, _CHANCES).tolist()
         self.openings_wh = int(chance[0] * OPENING_IMPORT_WH), int(chance[1] * OPENING_EXPORT_WH)
         has_solar = chance[2] < SHARE_SOLAR if solar is None else solar
         has_car = chance[3] < SHARE_CAR if car is None else car
@@ -103,21 +116,30 @@ class Drawn:
         # Parts of a day in Wh, not rounded: they are weights, and become whole numbers as running sums only.
         self._scales = base, morning, evening, 900 * chance[8] * size
         self._pick = int(chance[9] * 4), int(chance[10] * 4), int(chance[11] * 4)
-        day = fractions(seed ^ 0xDA11, np.arange(2 * YEAR_DAYS, dtype=np.int64))
-        swing = 0.5 + 1.3 * day[:YEAR_DAYS] ** 1.5
-        away = day[:YEAR_DAYS] < 0.04
-        car_energy = np.where((day[YEAR_DAYS:] < 0.35) & ~away, (7000 + 13000 * chance[12]) * has_car, 0.0)
-        pump_energy = np.maximum(0, _SEASON + 0.35) * (6000 + 9000 * chance[13]) * has_pump
-        living = np.where(away, 0.1, swing * (1 + 0.2 * _SEASON))
-        sun_energy = _SUN_OF_DAY * (90 + 170 * chance[14]) * (0.25 + 0.75 * _SKY) * has_solar
+        day = fractions(seed ^ 0xDA11, _DAYS)
+        away = day < SHARE_AWAY
+        living = np.where(away, 0.1, (0.5 + 1.3 * day * np.sqrt(day)) * _LIVELIER)
+        load = base * _COLDER + living * ((evening + self._scales[3]) + morning * _WEEKEND_MORNING)
+        car_energy = pump_energy = sun_energy = None
+        if has_car:
+            drives = (fractions(seed ^ 0xCA12, _DAYS) < 0.35) & ~away
+            car_energy = np.where(drives, 7000 + 13000 * chance[12], 0.0)
+            load += car_energy
+        if has_pump:
+            pump_energy = _FROST * (6000 + 9000 * chance[13])
+            load += pump_energy
+        load = np.minimum(load, MOST_IMPORT_WH)
+        if has_solar:
+            sun_energy = _SUNSHINE * (90 + 170 * chance[14])
+            room = 0.35 * load + 1
+            own_use = room * (1 - np.exp(-sun_energy / room))
+            load -= own_use
+            self._daily_export = _running(sun_energy - own_use)
+        else:
+            self._daily_export = _NOTHING
+        self._daily_import = _running(load)
         self._parts = living, car_energy, pump_energy
         self._sun = sun_energy
-        lived = base * (1 + 0.1 * _SEASON) + living * (morning * (1 + 0.4 * _WEEKEND) + evening + self._scales[3])
-        load = np.minimum(lived + car_energy + pump_energy, MOST_IMPORT_WH)
-        room = 0.35 * load + 1
-        own_use = np.where(sun_energy > 0, room * (1 - np.exp(-sun_energy / room)), 0.0)
-        self._daily_import = _running(load - own_use)
-        self._daily_export = _running(sun_energy - own_use)
 
     def __repr__(self) -> str:
         return "<Drawn>"
@@ -128,38 +150,40 @@ class Drawn:
         days, within = np.divmod(quarters, DAY_QUARTERS)
         wanted, place = _distinct(days)
         years, position = np.divmod(wanted, YEAR_DAYS)
-        spread = self._spread(wanted, position)
+        imported, exported = self._spread(wanted, position)
         found = []
-        for opening_wh, running_wh, shape in zip(
-            self.openings_wh, (self._daily_import, self._daily_export), spread, strict=True
+        for opening_wh, running_wh, course in zip(
+            self.openings_wh, (self._daily_import, self._daily_export), (imported, exported), strict=True
         ):
-            start_wh = opening_wh + years * running_wh[-1] + running_wh[position]
-            total_wh = running_wh[position + 1] - running_wh[position]
-            inside = np.rint(shape * total_wh[:, None]).astype(np.int64)
-            found.append(start_wh[place] + inside[place, within])
+            if course is None:
+                found.append(np.full(len(times), opening_wh, np.int64))
+                continue
+            start_wh = running_wh[position]
+            register_wh = np.rint(course * (running_wh[position + 1] - start_wh)[:, None]).astype(np.int64)
+            register_wh += (start_wh + (years * running_wh[-1] + opening_wh))[:, None]
+            found.append(register_wh[place, within])
         return found[0], found[1]
 
-    def _spread(self, days: Energy, position: Energy) -> tuple[Numbers, Numbers]:
-        """For each day, how far each total has come at the start of each of its quarters: from 0 up."""
+    def _spread(self, days: Energy, position: Energy) -> tuple[Numbers, Numbers | None]:
+        """For each day, how far each total has come at the start of each of its quarters: from 0 up. None: it never does."""
         base, morning, evening, midday = self._scales
         living, car_energy, pump_energy = self._parts
         first, second, third = self._pick
-        lived = (
-            living[position, None]
-            * (morning * (1 + 0.4 * _WEEKEND[position, None]) * _MORNINGS[first] + evening * _EVENINGS[second]
-               + midday * _MIDDAY)
-        )  # fmt: skip
+        living = living[position]
         chance = fractions(self._seed, days[:, None] * DAY_QUARTERS + _QUARTERS)
-        load = (base * _FLAT + lived) * (0.15 - 0.85 * np.log1p(-chance))
-        if car_energy.any():
-            load = load + car_energy[position, None] * _CARS[third]
-        if pump_energy.any():
-            load = load + pump_energy[position, None] * _PUMP
-        sun_energy = self._sun[position, None]
-        if not sun_energy.any():
-            return _course(load), _course(np.ones_like(load))
-        clouds = np.repeat(fractions(self._seed ^ 0xC10D, days[:, None] * 24 + np.arange(24)), 4, axis=1)
-        sun = sun_energy * _SUN_SHAPE[position] * (0.4 + 1.2 * clouds)
+        load = np.multiply.outer(living * (morning * _WEEKEND_MORNING[position]), _MORNINGS[first])
+        load += np.multiply.outer(living, evening * _EVENINGS[second] + midday * _MIDDAY)
+        load += base / DAY_QUARTERS
+        load *= 0.15 + 0.85 * np.minimum(-np.log1p(-chance), MOST_CHANCE)
+        if car_energy is not None:
+            load += np.multiply.outer(car_energy[position], _CARS[third])
+        if pump_energy is not None:
+            load += np.multiply.outer(pump_energy[position], _PUMP)
+        if self._sun is None:
+            return _course(load), None
+        clouds = fractions(self._seed ^ 0xC10D, days[:, None] * CLOUD_BLOCKS + _BLOCKS)
+        sun = self._sun[position, None] * _SUN_SHAPE[position]
+        sun *= np.repeat(0.4 + 1.2 * clouds, DAY_QUARTERS // CLOUD_BLOCKS, axis=1)
         net = load - sun
         return _course(np.maximum(net, 0) + 0.02 * load), _course(np.maximum(-net, 0) + 0.02 * sun)
 

@@ -55,7 +55,7 @@ SUPPLIERS = (
 ENERGY_SUPPLIERS = ("Eenvoud Energie", "Polderstroom", "Zonnewende")
 RESPONSIBLE = ("BRP-Delta", "BRP-Veluwe")
 GRID_AREAS = ("GA-west", "GA-oost")
-CAPACITIES = ("3x25A", "3x25A", "3x25A", "1x35A")
+CAPACITIES = ("3x25A", "3x25A", "3x25A", "3x35A")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
