@@ -12,8 +12,10 @@ import pytest
 from kwartier.collect.visit import Visit
 from kwartier.cosem.reading import Outcome
 from kwartier.simulate import faults
+from kwartier.simulate import running as running_module
 from kwartier.simulate.faults import Fault, FaultTable
 from kwartier.simulate.fleet import fleet_lines, key_lines
+from kwartier.simulate.latency import LATENCIES, Latency
 from kwartier.simulate.running import LISTENER_METERS, PROFILE_READS, Running
 from kwartier.simulate.truth import Truth
 from kwartier.simulate.world import SUPPLIERS, World
@@ -151,6 +153,54 @@ def test_a_fault_that_passes_is_gone_at_the_next_attempt(name: str) -> None:
     truth = Truth(world, None)
     assert all(equals(truth, meter, visit) for meter, visit in second.items())
     assert all(truth.obtainable(meter, DAY).all() for meter in truth.meters())
+
+
+def test_a_line_that_is_never_answered_ends_some_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running_module, "HALF_OPEN_S", 0.05)
+    first, second = visits(with_fault("half-open"), times=2)
+    assert {visit.outcome for visit in first.values()} == {"peer-closed"}
+    assert {visit.outcome for visit in second.values()} == {"done"}
+
+
+def test_a_slow_meter_is_slow_in_every_answer_and_no_worse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running_module, "SLOW_S", 0.02)
+    late: list[int] = []
+    answer = running_module.FleetLine._late
+
+    def count(line: running_module.FleetLine, octets: bytes) -> None:
+        late.append(len(octets))
+        answer(line, octets)
+
+    monkeypatch.setattr(running_module.FleetLine, "_late", count)
+    first, second = visits(with_fault("slow"), times=2)
+    assert {visit.outcome for visit in (*first.values(), *second.values())} == {"done"}
+    # AARE, proof, clock, rows and release of both meters, in the first visits only; over HDLC the link has answers of its own.
+    assert 10 <= len(late) < 20
+
+
+def test_a_round_trip_takes_what_is_drawn_for_it() -> None:
+    async def run() -> list[str]:
+        quick = Latency(median_s=0.002, spread=0.5, floor_s=0.001)
+        running = Running(World(seed=4, count=4), now=lambda: NOW, latency=quick)
+        await running.listen()
+        try:
+            found = await visit_many(street_of(running), list(Truth(running.world, None).meters()), DAY, now=NOW)
+        finally:
+            running.close()
+        return [visit.outcome for visit in found.values()]
+
+    assert asyncio.run(run()) == ["done"] * 4
+
+
+@pytest.mark.parametrize("name", sorted(set(LATENCIES) - {"none"}))
+def test_latencies_have_their_median_and_a_long_tail(name: str) -> None:
+    latency = LATENCIES[name]
+    assert latency is not None
+    drawn = np.array([latency.draw_s(1, number) for number in range(4000)])
+    assert drawn.min() >= latency.floor_s
+    assert abs(np.median(drawn) / latency.median_s - 1) < 0.1
+    assert np.quantile(drawn, 0.99) > 2.5 * latency.median_s
+    assert [latency.draw_s(1, number) for number in range(5)] == drawn[:5].tolist()
 
 
 @pytest.mark.parametrize("name", ["unreachable", "wrong-key", "hostile", "garbage"])
