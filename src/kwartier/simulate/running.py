@@ -42,7 +42,7 @@ MAX_GREETING_BYTES = 64
 PROFILE_READS = 3
 SMALL_PDU_BYTES = 512
 BLOCKS_BEFORE_DROP = 2
-SLOW_S = 3.0
+SLOW_S = 2.0
 HALF_OPEN_S = 20.0
 """A line that is never answered is closed after this."""
 COUNTERS_PER_S = 4
