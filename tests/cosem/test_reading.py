@@ -404,8 +404,8 @@ class Newest(SimulatedMeter):
             else super().get(class_id, obis, attribute, access)
         )
 
-    def _held(self) -> np.ndarray:
-        return super()._held()[::-1]
+    def _entries(self) -> np.ndarray:
+        return super()._entries()[::-1]
 
 
 def test_entries_that_lie_elsewhere_lead_to_all_of_them() -> None:
@@ -413,13 +413,10 @@ def test_entries_that_lie_elsewhere_lead_to_all_of_them() -> None:
     told = quirky(Quirk.REFUSES_RANGE)
 
     class Pushed(SimulatedMeter):
-        def _held(self) -> np.ndarray:
-            held = super()._held()
+        def _entries(self) -> np.ndarray:
+            held = super()._entries()
             outages = held[-1] - 450 + np.arange(100)
             return np.concatenate((held[100:-1], outages, held[-1:]))
-
-        def _registers(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            return super()._registers(times // 900 * 900)
 
     done = read(told, meter=Pushed(BASE, HOUSEHOLD, now=lambda: NOW))
     check(done.result)

@@ -56,7 +56,7 @@ class Kind:
         self.layout = layouts.of_companion(companion)
         self.objects = {(one.class_id, one.obis): one for one in companion.objects.values()}
         self.selections: dict[tuple[bytes, str], Selection | None] = {}
-        self.skeletons: dict[tuple[int, int, tuple[int, ...], str], Skeleton] = {}
+        self.skeletons: dict[tuple[bytes, tuple[int, ...], str], Skeleton] = {}
 
 
 _KINDS: dict[int, Kind] = {}
@@ -253,11 +253,14 @@ class SimulatedMeter:
         last = int(self._now() + self._clock_error_s) // QUARTER_S
         return (last - self._layout.entries + 1) * QUARTER_S, last * QUARTER_S
 
+    def _entries(self) -> Times:
+        """The stamps of the rows in the buffer, in its order."""
+        return _quarters(*self._held())
+
     def _buffer(self, access: bytes | None) -> bytes | int:
-        first, last = self._held()
         columns = tuple(range(len(self._layout.columns)))
         if access is None:
-            return self._rows(first, last, columns)
+            return self._rows(self._entries(), columns)
         key = access, self._timezone
         selections = self._kind.selections
         if key not in selections:
@@ -268,12 +271,13 @@ class SimulatedMeter:
         if selection is None:
             return OTHER_REASON
         if selection.by_entry:
-            end = last if selection.last == 0 else min(first + (selection.last - 1) * QUARTER_S, last)
-            return self._rows(first + (selection.first - 1) * QUARTER_S, end, selection.columns)
+            entries = self._entries()
+            return self._rows(entries[selection.first - 1 : selection.last or len(entries)], selection.columns)
+        first, last = self._held()
         oldest = first if self._forgets else EPOCH_S
         start = max(oldest, -(-selection.first // QUARTER_S) * QUARTER_S)
         end = min(last, selection.last // QUARTER_S * QUARTER_S, start + (self._layout.entries - 1) * QUARTER_S)
-        return self._rows(start, end, selection.columns)
+        return self._rows(_quarters(start, end), selection.columns)
 
     def _selection(self, access: bytes, columns: tuple[int, ...]) -> "Selection | None":
         """What a request selects, or None where this kind does not take it."""
@@ -326,10 +330,9 @@ class SimulatedMeter:
         found = clock.candidates(local, self._timezone)
         return found[0] if found else None
 
-    def _rows(self, first: int, last: int, columns: tuple[int, ...]) -> bytes:
-        if last < first:
+    def _rows(self, times: Times, columns: tuple[int, ...]) -> bytes:
+        if not len(times):
             return EMPTY_ARRAY
-        times = np.arange(first, last + QUARTER_S, QUARTER_S, dtype=np.int64)
         registers, status = self.metering.registers(times), self.metering.status(times)
         captured = self.metering.captured(times)
         if self._companion.quarter.encoding == "array":
@@ -354,7 +357,8 @@ class SimulatedMeter:
         for column in columns:
             role = layout.roles[column]
             if role == layouts.CLOCK:
-                compressed = self._companion.quarter.encoding == "null-compressed" and before == place - 1
+                follows = before == place - 1 and times[place] - times[before] == QUARTER_S
+                compressed = self._companion.quarter.encoding == "null-compressed" and follows
                 row.append(axdr.NULL if compressed else axdr.octets(self._stamp(int(times[place]))))
             elif role == layouts.STATUS:
                 row.append(axdr.u8(int(status[place])))
@@ -385,7 +389,7 @@ class SimulatedMeter:
         return ARRAY_TAG + encode_length(len(rows)) + rows.tobytes()
 
     def _skeleton(self, times: Times, columns: tuple[int, ...]) -> "Skeleton":
-        key = int(times[0]), len(times), columns, self._timezone
+        key = times.tobytes(), columns, self._timezone
         found = self._kind.skeletons.get(key)
         if found is None:
             if len(self._kind.skeletons) >= MAX_REMEMBERED:
@@ -427,6 +431,10 @@ class Skeleton:
 
     rows: npt.NDArray[np.uint8]
     places: tuple[tuple[str, int], ...]
+
+
+def _quarters(first: int, last: int) -> Times:
+    return np.arange(first, last + QUARTER_S, QUARTER_S, dtype=np.int64)
 
 
 def _repeated(octets: bytes, count: int) -> npt.NDArray[np.uint8]:
