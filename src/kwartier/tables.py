@@ -210,6 +210,17 @@ claims = Table(
     Column("fulfilled_at", BigInteger),
 )
 """The one read of personal data that a connection may have on a local day of visit; see ``collect/claims.py``."""
+findings = Table(
+    "finding",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("reading", BigInteger, nullable=False, index=True),
+    Column("day", Date, nullable=False),
+    Column("code", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+"""What is to be remarked of stored readings: ``reading`` is their id in the store."""
 claim_events = Table(
     "claim_event",
     metadata,

@@ -173,7 +173,10 @@ def kill(folder: Path, *, kills: int, workers: int, honest: bool = True) -> list
     create_home(home)
     drawn = draw(WORKERS, seed=SEED, now=lambda: NOW, recordings=None)
     stations = [tapped(one.station, SHARED) for one in drawn]
-    connections = [replace(one, station=station) for one, station in zip(drawn, stations, strict=True)]
+    connections = [
+        replace(one, station=station, who=replace(one.who, ek=SHARED.ek, ak=SHARED.ak))
+        for one, station in zip(drawn, stations, strict=True)
+    ]
     with listening(stations) as ports:
         write_fleet(folder / "fleet.csv", connections, ports, "127.0.0.1")
         write_keys(folder / "keys.csv", connections)

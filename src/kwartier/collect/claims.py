@@ -149,7 +149,7 @@ class Claims:
             fewer = case((claims.c.reads > 0, claims.c.reads - 1), else_=0)
             connection.execute(_where_bound().where(claims.c.state == OPEN).values(reads=fewer), spared)
 
-    def fulfil_batch_within(self, connection: Connection, meters: Select[tuple[str]], *, since: int, at: int) -> None:
+    def fulfil_batch_within(self, connection: Connection, meters: Select[str], *, since: int, at: int) -> None:
         """Fulfil the open claims of ``meters`` that were opened at ``since`` or later: what they read is stored."""
         open_now = (claims.c.meter.in_(meters), claims.c.state == OPEN, claims.c.opened_at >= since)
         connection.execute(update(claims).where(*open_now).values(state=FULFILLED, fulfilled_at=at))
@@ -180,7 +180,7 @@ class Claims:
             repeats={cause: count for kind, cause, count in causes if kind == REPEAT},
             refused={cause: count for kind, cause, count in causes if kind == REFUSED},
             visits_that_asked=total,
-            beyond=tuple((ean, meter, count) for ean, meter, count in beyond),
+            beyond=tuple((row[0], row[1], row[2]) for row in beyond),
         )
 
 
@@ -202,7 +202,7 @@ def _where_bound() -> Update:
     )
 
 
-def _beyond(day: date) -> Select[tuple[str, str, int]]:
+def _beyond(day: date) -> Select[str, str, int]:
     """Meters of which more visits asked than were claimed: one, and one for each repeat."""
     asked = (
         select(visits.c.ean, visits.c.meter, func.count().label("asked"))

@@ -24,12 +24,17 @@ Ask = Generator[Operation, Reply, bytes | None]
 class Interrupted(Exception):
     """Thrown into a plan when the conversation ends while it waits for an answer.
 
-    ``partial`` holds the bytes of the blocks that had come and were verified; it is not shown.
+    It holds the blocks that had come and were verified, and does not show them.
     """
 
-    def __init__(self, partial: bytes) -> None:
+    def __init__(self, blocks: tuple[bytes, ...]) -> None:
         super().__init__("the conversation ended")
-        self.partial = partial
+        self._blocks = blocks
+
+    @property
+    def partial(self) -> bytes:
+        """The first part of the value that was awaited."""
+        return b"".join(self._blocks)
 
 
 @dataclass(slots=True)

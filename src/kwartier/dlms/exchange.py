@@ -58,9 +58,9 @@ class Exchange:
         self._block_number = 0
 
     @property
-    def partial(self) -> bytes:
-        """What has come of a value whose last block is still to come."""
-        return b"".join(self._parts) if isinstance(self.operation, Get) else b""
+    def partial(self) -> tuple[bytes, ...]:
+        """The blocks that have come of a value whose last one is still to come."""
+        return tuple(self._parts) if isinstance(self.operation, Get) else ()
 
     def request(self) -> bytes:
         """The plain APDU that asks for it."""

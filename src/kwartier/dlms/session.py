@@ -118,9 +118,9 @@ class ClientSession:
         return -1 if protection is None else protection.peer_counter
 
     @property
-    def partial(self) -> bytes:
-        """What came, verified, of the value that was outstanding when the conversation failed; empty where it was no value."""
-        return b"" if self._exchange is None else self._exchange.partial
+    def partial(self) -> tuple[bytes, ...]:
+        """The blocks that came, verified, of the value that was outstanding when the conversation failed."""
+        return () if self._exchange is None else self._exchange.partial
 
     # What the driver moves.
 

@@ -176,13 +176,15 @@ class Counters:
 
     def accepted_many(self, highest: Mapping[CounterKey, int]) -> None:
         """The same for a batch of peers, in one transaction."""
-        keys = sorted(highest, key=_order)
-        if not keys:
-            return
         with writing(self._engine) as connection:
-            for first in range(0, len(keys), BATCH):
-                batch = keys[first : first + BATCH]
-                connection.execute(_heard(connection.dialect.name), [_row(key, highest=highest[key]) for key in batch])
+            self.accepted_within(connection, highest)
+
+    def accepted_within(self, connection: Connection, highest: Mapping[CounterKey, int]) -> None:
+        """The same as a part of the caller's transaction."""
+        keys = sorted(highest, key=_order)
+        for first in range(0, len(keys), BATCH):
+            batch = keys[first : first + BATCH]
+            connection.execute(_heard(connection.dialect.name), [_row(key, highest=highest[key]) for key in batch])
 
     def forget_peers_within(self, connection: Connection, ek_fingerprints: Sequence[str]) -> None:
         """Forget what was accepted from peers under these keys, as a part of the caller's transaction."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select
+from sqlalchemy import Connection, Engine, Row, delete, func, insert, select
 
 from kwartier import rowfile
 from kwartier.database import insert_once, reading, writing
@@ -176,20 +176,26 @@ class Keyring:
             for row in rows
         ]
 
+    def keys_of_many(self, names: Sequence[str]) -> dict[str, MeterKeys]:
+        """The keys of many meters, opened; those that have none are not in it. Raises as :meth:`keys_of`."""
+        found: dict[str, MeterKeys] = {}
+        with reading(self._engine) as connection:
+            for first in range(0, len(names), BATCH):
+                query = select(meter_keys).where(meter_keys.c.meter.in_(names[first : first + BATCH]))
+                found.update((row.meter, self._opened(row)) for row in connection.execute(query))
+        return found
+
     def keys_of(self, meter: str) -> MeterKeys | None:
         """The keys of ``meter``, opened; None where there are none. ``SecurityError`` when the record was tampered with."""
-        with reading(self._engine) as connection:
-            row = connection.execute(select(meter_keys).where(meter_keys.c.meter == meter)).mappings().one_or_none()
-        if row is None:
-            return None
-        secret = {
-            name: bytes.fromhex(text)
-            for name, text in json.loads(self._vault.open(row["sealed"], _bound_to(meter))).items()
-        }
+        return self.keys_of_many([meter]).get(meter)
+
+    def _opened(self, row: Row[tuple[object, ...]]) -> MeterKeys:
+        opened = self._vault.open(row.sealed, _bound_to(row.meter))
+        secret = {name: bytes.fromhex(text) for name, text in json.loads(opened).items()}
         return MeterKeys(
-            meter=meter,
-            origin=row["origin"],
-            ek_fingerprint=row["ek_fingerprint"],
+            meter=row.meter,
+            origin=row.origin,
+            ek_fingerprint=row.ek_fingerprint,
             session=SessionKeys(ek=secret["ek"], ak=secret["ak"], lls=secret.get("lls")),
             kek=secret["kek"],
         )

@@ -169,6 +169,15 @@ def _claims() -> None:
         Column("fulfilled_at", BigInteger),
     )
     op.create_table(
+        "finding",
+        Column("id", Integer, primary_key=True, autoincrement=True),
+        Column("reading", BigInteger, nullable=False, index=True),
+        Column("day", Date, nullable=False),
+        Column("code", String(64), nullable=False),
+        Column("reason", Text, nullable=False),
+        Column("at", BigInteger, nullable=False),
+    )
+    op.create_table(
         "claim_event",
         Column("id", Integer, primary_key=True, autoincrement=True),
         Column("at", BigInteger, nullable=False),
