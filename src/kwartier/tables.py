@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 FOREVER = 1 << 62
@@ -210,6 +211,16 @@ claims = Table(
     Column("fulfilled_at", BigInteger),
 )
 """The one read of personal data that a connection may have on a local day of visit; see ``collect/claims.py``."""
+reading_ids = Table(
+    "reading_id",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("meter", String(64), nullable=False),
+    Column("ean", String(18), nullable=False, index=True),
+    Column("year", Integer, nullable=False),
+    UniqueConstraint("meter", "year", "ean"),
+)
+"""The gate's: which readings in the store belong to which connection and meter, a calendar year at a time."""
 findings = Table(
     "finding",
     metadata,

@@ -3,7 +3,19 @@
 from datetime import date
 
 from alembic import op
-from sqlalchemy import BigInteger, Boolean, Column, Date, Integer, LargeBinary, PrimaryKeyConstraint, String, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 revision = "0001"
 down_revision = None
@@ -167,6 +179,14 @@ def _claims() -> None:
         Column("reads", Integer, nullable=False),
         Column("opened_at", BigInteger, nullable=False),
         Column("fulfilled_at", BigInteger),
+    )
+    op.create_table(
+        "reading_id",
+        Column("id", BigInteger, primary_key=True, autoincrement=False),
+        Column("meter", String(64), nullable=False),
+        Column("ean", String(18), nullable=False, index=True),
+        Column("year", Integer, nullable=False),
+        UniqueConstraint("meter", "year", "ean"),
     )
     op.create_table(
         "finding",
