@@ -1,1 +1,6 @@
 """Readings on disk: columns in a Delta Lake table, appended and never changed."""
+
+from kwartier.store.encode import Entry
+from kwartier.store.table import Appended, Store
+
+__all__ = ["Appended", "Entry", "Store"]
