@@ -22,6 +22,7 @@ MAX_FUNCTION_LINES = 60
 LEAVES = {leaf.__name__ for leaf in KwartierError.__subclasses__()}
 
 MUTABLE_DATACLASSES = {
+    "collect/engine.py:Tally": "counts up while a night runs",
     "collect/line.py:Traffic": "counts up while a conversation runs",
     "cosem/asking.py:No": "the last refusal, overwritten by the next",
     "cosem/order.py:Candidates": "columns that are narrowed down step by step",
@@ -32,8 +33,11 @@ MUTABLE_DATACLASSES = {
     "decode/show.py:Node": "a tree that grows",
     "dlms/hdlc.py:Address": "two numbers that read best in order",
     "dlms/server.py:AssociationPoint": "its peer counter moves, and outlives every session",
+    "service/night.py:Progress": "what the processes of a night said last",
+    "service/night.py:_Worker": "a process, and what it said last",
     "simulate/host.py:Station": "its counters move while it is visited",
     "simulate/running.py:Awake": "counts the lines that are open to a meter",
+    "store/table.py:_Day": "an index that grows with the files of its day",
 }
 """Dataclasses that are not frozen, slotted and keyword-only, and why."""
 

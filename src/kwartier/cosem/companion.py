@@ -30,6 +30,9 @@ CLOCK_CLASS = 8
 REGISTER_CLASSES = (3, 4)
 QUARTER = "quarter"
 QUARTER_S = 900
+CAPTURE_DELAY_S = 60
+"""Unless a companion says otherwise: no public source tells how soon a meter shows a row, so this is ours."""
+MAX_CAPTURE_DELAY_S = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,8 @@ class ProfileOf:
     encoding: str = "array"
     """How this kind writes its buffer. A reader takes every form; a simulated meter uses this one."""
     source: str = "found"
+    capture_delay_s: int = CAPTURE_DELAY_S
+    """Seconds after the end of a period until its row stands in the buffer."""
 
     @property
     def channels(self) -> tuple[CosemObject, ...]:
@@ -306,6 +311,7 @@ def _profile(name: str, table: Table, objects: Mapping[str, CosemObject]) -> Pro
         status=objects[status] if status else None,
         encoding=table.choice("encoding", ENCODINGS, "array"),
         source=table.choice("source", SOURCES),
+        capture_delay_s=table.whole("capture_delay_s", CAPTURE_DELAY_S, low=0, high=MAX_CAPTURE_DELAY_S),
     )
     table.no_others()
     return made

@@ -45,6 +45,11 @@ class Registry:
         self._companion_folder = companion_folder
         self._dso = dso
 
+    @property
+    def companion_folder(self) -> Path | None:
+        """Where an installation keeps companions of its own."""
+        return self._companion_folder
+
     def import_file(self, path: Path, *, at: int, skip_bad: bool = False, refused: Path | None = None) -> Imported:
         """Take in ``fleet.csv`` (or Parquet): all of it, or with ``skip_bad`` the good rows. ``at``: UTC seconds."""
         known = companion.companions(self._companion_folder)

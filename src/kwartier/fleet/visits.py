@@ -151,6 +151,12 @@ class Visits:
                 found.update((meter, drift_s) for meter, drift_s in connection.execute(query))
         return found
 
+    def all_drifts(self) -> dict[str, int]:
+        """The same for every meter that was ever asked and whose clock was off."""
+        with reading(self._engine) as connection:
+            rows = connection.execute(select(drifts.c.meter, drifts.c.drift_s)).all()
+        return {row.meter: row.drift_s for row in rows}
+
     def save_drifts_within(self, connection: Connection, found: Iterable[tuple[str, float]], *, at: int) -> None:
         """Remember drifts (meter, seconds ahead) as a part of the caller's transaction."""
         rows = [

@@ -24,9 +24,11 @@ from kwartier.keys.vault import FILE_NAME as KEY_FILE
 from kwartier.keys.vault import create_master_key, has_master_key, open_vault
 from kwartier.service import settings as settings_file
 from kwartier.service.settings import Settings
+from kwartier.store import Store
 
 DATABASE_FILE = "kwartier.db"
 COMPANIONS = "companions"
+STORE = "store"
 ENVIRONMENT = "KWARTIER_HOME"
 
 
@@ -45,6 +47,10 @@ class Home:
     def companion_folder(self) -> Path:
         """Where an installation keeps companions of its own."""
         return self.path / COMPANIONS
+
+    def open_store(self) -> Store:
+        """The readings on disk; opened anew in each process."""
+        return Store(self.path / STORE)
 
 
 def home_path(given: Path | None) -> Path:

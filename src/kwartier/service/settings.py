@@ -4,6 +4,7 @@ import os
 import secrets
 import tomllib
 from collections.abc import Mapping
+from datetime import time
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,14 @@ class Settings(BaseSettings):
     """The grid operator whose meters and connections this installation reaches; empty: every one's in the database."""
     read_deadline_s: float = Field(default=60.0, gt=0, le=3600)
     """The total time of one visit by ``read``."""
+    open_visits: int = Field(default=10_000, ge=2, le=100_000)
+    """How many visits one process of a night may have open at once."""
+    visit_deadline_s: float = Field(default=120.0, gt=0, le=3600)
+    """The total time of one visit of a night."""
+    window_opens: time = time(0, 0)
+    """From when on meters may be visited, by the clocks at the connection, on the day after the one that is read."""
+    window_closes: time = time(6, 0)
+    """Until when."""
     max_pdu: int = Field(default=0xFFFF, ge=128, le=0xFFFF)
     """The longest APDU that is asked of meters, in bytes: the largest makes for the fewest round trips."""
 

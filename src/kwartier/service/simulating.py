@@ -34,7 +34,7 @@ async def run_fleet(
     await running.listen(port)
     try:
         # In a thread, so that whoever connects meanwhile is answered and a request to end is heard.
-        await loop.run_in_executor(None, _write, running, out, clock, origin)
+        await loop.run_in_executor(None, write_files, running, out, clock, origin)
         ready()
         await stop.wait()
     finally:
@@ -48,7 +48,8 @@ def _time(clock: datetime | None) -> Callable[[], float]:
     return lambda: time.time() + ahead_s
 
 
-def _write(running: Running, out: Path, clock: datetime | None, origin: str) -> None:
+def write_files(running: Running, out: Path, clock: datetime | None, origin: str) -> None:
+    """The files of a fleet that listens, keys last. Raises ``InputError`` unwritable-file."""
     world = running.world
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,242 @@
+"""``kwartier night``: read the whole fleet for a local day, and see how that stands."""
+
+import sys
+import time
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kwartier.cli.options import HomeOption, JsonOption, home_folder, print_json, print_many, print_table, say
+
+if TYPE_CHECKING:
+    from kwartier.collect.due import Counts
+    from kwartier.service.night import Progress
+
+DAY_FORMAT = "%Y-%m-%d"
+MAX_WORKERS = 64
+LINE_S = 60.0
+"""How often a line is printed where there is no terminal."""
+MAX_GAPS = 1_000_000
+
+app = typer.Typer(help="Read every meter of the fleet for a local day, and see how that stands.", no_args_is_help=True)
+
+DayOption = Annotated[
+    datetime | None,
+    typer.Option("--date", formats=[DAY_FORMAT], help="The local day that is read (default: yesterday)."),
+]
+
+
+def _day(given: datetime | None) -> date:
+    from kwartier.service.night import yesterday
+
+    return yesterday(time.time()) if given is None else given.date()
+
+
+@app.command("run")
+def run(
+    day: DayOption = None,
+    workers: Annotated[int, typer.Option(min=1, max=MAX_WORKERS, help="How many processes do the reading.")] = 1,
+    now: Annotated[
+        bool, typer.Option("--now", help="Do not wait for the window, and try again after seconds.")
+    ] = False,
+    reason: Annotated[str, typer.Option(help="Why, in your own words; it is recorded.")] = "",
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Read every due meter, once, and store what they hold of the day.
+
+    What an earlier run of the same night stored is not read again. Exit 1: something that could be had is missing.
+    """
+    from kwartier.service.home import actor, open_home
+    from kwartier.service.night import Request
+    from kwartier.service.night import run as carry_out
+
+    request = Request(day=_day(day), workers=workers, at_once=now, actor=actor(), reason=reason)
+    with open_home(home_folder(home)) as opened, _Shown() as shown:
+        counts = carry_out(opened, request, show=shown.show, say=say)
+    if as_json:
+        print_json(as_table(request.day, counts, running=False))
+    else:
+        sum_up(request.day, counts)
+    if counts.open or counts.states.get("failed", 0):
+        raise typer.Exit(1)
+
+
+@app.command("status")
+def status(day: DayOption = None, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """How a night stands: what is due, what was read, what is missing and why."""
+    from kwartier.errors import InputError
+    from kwartier.service.home import open_home
+    from kwartier.service.night import stands
+
+    wanted = _day(day)
+    with open_home(home_folder(home)) as opened:
+        found = stands(opened, wanted)
+    if found is None:
+        raise InputError("no-such-night", f"there was no night for {wanted}")
+    counts, running = found
+    if as_json:
+        print_json(as_table(wanted, counts, running=running))
+    else:
+        sum_up(wanted, counts)
+
+
+@app.command("gaps")
+def gaps(
+    day: DayOption = None,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_GAPS, help="At most so many.")] = 1000,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """The days that are missing and may still be had, the oldest first, each with its cause."""
+    from kwartier.collect.due import Dues
+    from kwartier.service.home import open_home
+
+    with open_home(home_folder(home)) as opened:
+        found = Dues(opened.engine, opened.settings.dso).gaps(_day(day), limit=limit)
+    if as_json:
+        print_json(
+            [
+                {
+                    "date": one.day.isoformat(),
+                    "meter": one.meter,
+                    "ean": one.ean,
+                    "state": one.state,
+                    "attempts": one.attempts,
+                    "cause": one.code or None,
+                    "nights_left": one.days_left,
+                }
+                for one in found
+            ]
+        )
+        return
+    rows = [
+        (f"{one.day}", one.meter, one.ean, one.state, f"{one.attempts}", one.code or "-", f"{one.days_left}")
+        for one in found
+    ]
+    print_many(rows, ("date", "meter", "ean", "state", "tries", "cause", "nights left"))
+
+
+@app.command("claims")
+def claims(day: DayOption = None, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Prove that no connection was read more than once: --date is the local day of the visits (default: today).
+
+    The claims are compared with the records of the visits. Exit 1 where more visits asked than were claimed.
+    """
+    from kwartier.collect.claims import Claims
+    from kwartier.service.home import open_home
+
+    wanted = _day(None) + timedelta(days=1) if day is None else day.date()
+    with open_home(home_folder(home)) as opened:
+        proof = Claims(opened.engine).proof(wanted)
+    table = {
+        "date": wanted.isoformat(),
+        "claims": proof.claims,
+        "fulfilled": proof.fulfilled,
+        "unfulfilled": proof.unfulfilled,
+        "repeats": dict(proof.repeats),
+        "refused": dict(proof.refused),
+        "visits_that_asked": proof.visits_that_asked,
+        "at_most_once": not proof.beyond,
+        "beyond": [{"ean": ean, "meter": meter, "visits": visits} for ean, meter, visits in proof.beyond],
+    }
+    if as_json:
+        print_json(table)
+    else:
+        print_table([(name.replace("_", " "), _cell(value)) for name, value in table.items()])
+    if proof.beyond:
+        raise typer.Exit(1)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {count}" for name, count in value.items()) or "none"
+    if isinstance(value, list):
+        return f"{len(value)}"
+    return {True: "yes", False: "no"}.get(value, f"{value}") if isinstance(value, bool) else f"{value}"
+
+
+def as_table(day: date, counts: "Counts", *, running: bool) -> dict[str, object]:
+    """What ``--json`` prints."""
+    reached = counts.due - counts.unreached
+    return {
+        "date": day.isoformat(),
+        "due": counts.due,
+        "read": counts.stored,
+        "missed": counts.due - counts.stored,
+        "coverage": {
+            "installed": _rate(counts.stored, counts.due),
+            "reachable": _rate(counts.stored, reached),
+            "intervals": _rate(counts.present, counts.quarters),
+        },
+        "running": running,
+        "forecast_end": _forecast(counts) if running else None,
+        "causes": dict(counts.causes),
+    }
+
+
+def _rate(part: int, whole: int) -> float | None:
+    return round(part / whole, 6) if whole else None
+
+
+def _forecast(counts: "Counts") -> str | None:
+    """When it would end at the pace so far (UTC)."""
+    first, last = counts.first_stored_at, counts.last_stored_at
+    if first is None or last is None or last <= first or not counts.stored:
+        return None
+    left_s = counts.open * (last - first) / counts.stored
+    return datetime.fromtimestamp(last + left_s).astimezone().isoformat(timespec="seconds")
+
+
+def sum_up(day: date, counts: "Counts") -> None:
+    """The same for people."""
+    table = as_table(day, counts, running=False)
+    coverage = table["coverage"]
+    rates = coverage.items() if isinstance(coverage, dict) else ()
+    rows = [
+        ("night", f"{day}"),
+        ("due", f"{counts.due}"),
+        ("read", f"{counts.stored}"),
+        ("missed", f"{counts.due - counts.stored}"),
+        *((f"coverage of {name}", "-" if rate is None else f"{rate:.2%}") for name, rate in rates),
+        *((f"  {code}", f"{count}") for code, count in counts.causes.items()),
+    ]
+    print_table(rows)
+
+
+class _Shown:
+    """Progress: a bar on a terminal, else a line a minute."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        self._bar: Bar | None = None
+        if sys.stderr.isatty():
+            columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[more]}"), TimeRemainingColumn())
+            self._bar = Bar(*columns, console=Console(stderr=True))
+        self._task = None if self._bar is None else self._bar.add_task("", total=None, more="")
+        self._next_s = time.monotonic() + LINE_S
+
+    def __enter__(self) -> "_Shown":
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def show(self, progress: "Progress") -> None:
+        """How far the run is."""
+        done = progress.already + progress.stored + progress.refused + progress.failed
+        more = (
+            f"{progress.open} open, {progress.waiting} to be tried again, {progress.refused + progress.failed} missed"
+        )
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, total=progress.due, completed=done, more=more)
+        elif time.monotonic() >= self._next_s:
+            self._next_s = time.monotonic() + LINE_S
+            say(f"{done} of {progress.due} meters, {more}")

@@ -1,0 +1,345 @@
+"""The paper work of a night, a batch at a time: what is handed out to be visited, and what becomes of what came back.
+
+Handing out is: lease the meters, claim their one read, reserve their counters, open their keys; all of it durable before the
+first byte is sent. What came back is written down in three steps: the visits as they were and what is about to be stored; the
+readings themselves; that they are stored, which fulfils the claims. A process that dies between two steps leaves a state from
+which the next one goes on without asking a meter twice for what is stored.
+"""
+
+import secrets
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
+from typing import Protocol
+
+from sqlalchemy import Connection, Engine, insert
+
+from kwartier.clock import local_day
+from kwartier.collect.claims import Claims, Wanted
+from kwartier.collect.due import Dues, State
+from kwartier.collect.lease import Job, Leases, Settled
+from kwartier.collect.outcome import Again, Done, Judged, Outcomes, Rules, Task, by_year, judge, stretches_of
+from kwartier.collect.visit import Credentials
+from kwartier.cosem import companion as companions
+from kwartier.cosem.layout import Layout
+from kwartier.database import writing
+from kwartier.dlms.handshake import NO_SECURITY
+from kwartier.errors import WireError
+from kwartier.fleet.registry import Registry
+from kwartier.fleet.visits import VisitRecord, Visits, new_visit
+from kwartier.gate.ids import Ids, Link
+from kwartier.keys.keyring import Keyring, MeterKeys
+from kwartier.keys.source import LeasedCounters, MeterCounters, lease
+from kwartier.model import Meter
+from kwartier.store import Appended, Entry
+from kwartier.tables import findings as finding_table
+
+COUNTERS_A_VISIT = 16
+"""Invocation counters reserved for a visit of one day or two; a longer one asks for more."""
+DRIFT_STEP_S = 2
+"""A drift is written down when it changed by this much."""
+PROFILE_CODES = frozenset({"bad-row", "bad-register", "bad-status", "bad-stamp", "bad-buffer", "no-first-stamp"})
+"""What an answer that does not fit the remembered layout looks like."""
+
+
+class Sink(Protocol):
+    """Where readings are stored."""
+
+    def append(self, batch: str, entries: Sequence[Entry]) -> Appended:
+        """Store them, once however often the batch is brought."""
+        ...
+
+    def has(self, batch: str) -> bool:
+        """Whether the batch is there."""
+        ...
+
+
+class Desk:
+    """The paper work of one process in one night. ``wall`` gives UTC seconds, ``chance`` a number from 0 to 1."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        registry: Registry,
+        keyring: Keyring,
+        visits: Visits,
+        claims: Claims,
+        dues: Dues,
+        leases: Leases,
+        ids: Ids,
+        sink: Sink,
+        own_title: bytes,
+        rules: Rules,
+        wall: Callable[[], float],
+        chance: Callable[[], float],
+    ) -> None:
+        self._engine = engine
+        self._registry = registry
+        self._keyring = keyring
+        self._visits = visits
+        self._claims = claims
+        self._dues = dues
+        self._leases = leases
+        self._ids = ids
+        self._sink = sink
+        self._own_title = own_title
+        self._rules = rules
+        self._wall = wall
+        self._chance = chance
+        self._name = secrets.token_hex(8)
+        self._batches = 0
+        self._drifts: dict[str, int] = {}
+
+    # Handing out.
+
+    def take(self, first: int, again: int) -> list[Task]:
+        """Visits that may begin now: up to ``first`` for meters that were not tried, ``again`` for others."""
+        now = int(self._wall())
+        taken = self._leases.take(self._rules.day, first=first, again=again, now=now, at_once=self._rules.at_once)
+        if not taken.jobs:
+            return []
+        missing = self._dues.missing_days(self._rules.day, [job.meter for job in taken.jobs])
+        wanted = []
+        for job in taken.jobs:
+            days = [*missing.get(job.meter, ()), self._rules.day]
+            wanted.append(Again(at=now, job=job, stretches=stretches_of(days), tries=job.attempts, code=job.code))
+        return self.prepare(wanted)
+
+    def prepare(self, wanted: Sequence[Again]) -> list[Task]:
+        """The visits of meters that are leased; those that may not be read today are settled at once."""
+        now = int(self._wall())
+        claims = [
+            Wanted(
+                ean=one.job.ean,
+                date=local_day(now, one.job.timezone),
+                meter=one.job.meter,
+                visit=new_visit(),
+                cause=one.code,
+            )
+            for one in wanted
+        ]
+        with writing(self._engine) as connection:
+            verdicts = self._claims.open_within(connection, claims, self._partners, at=now)
+            refused = [
+                Settled(meter=one.job.meter, state=State.FAILED, code=verdict.value, counts=False)
+                for one, verdict in zip(wanted, verdicts, strict=True)
+                if not verdict.granted
+            ]
+            self._leases.settle_within(connection, self._rules.day, refused, at=now)
+        granted = [
+            (one, claim) for one, claim, verdict in zip(wanted, claims, verdicts, strict=True) if verdict.granted
+        ]
+        return self._tasks(granted)
+
+    def _partners(self, one: Wanted) -> Collection[str]:
+        return self._dues.of_connection(self._rules.day, one.ean)
+
+    def _tasks(self, granted: Sequence[tuple[Again, Wanted]]) -> list[Task]:
+        names = [one.job.meter for one, _ in granted]
+        meters = {one.meter: one for one in self._registry.meters(names, self._rules.day)}
+        keys = self._keyring.keys_of_many(names)
+        layouts = self._visits.layouts_of(names)
+        counters = self._reserve(meters, keys)
+        tasks, unfit = [], []
+        for one, claim in granted:
+            name = one.job.meter
+            meter = meters.get(name)
+            held = keys.get(name)
+            open_to_all = meter is not None and meter.mechanism == NO_SECURITY and meter.policy == "none"
+            if meter is None or (held is None and not open_to_all):
+                code = "unknown-meter" if meter is None else "meter-without-keys"
+                unfit.append((claim, Settled(meter=name, state=State.REFUSED, code=code)))
+                continue
+            leased = counters.get(name)
+            tasks.append(
+                Task(
+                    job=one.job,
+                    meter=meter,
+                    companion=companions.load(meter.companion, self._registry.companion_folder),
+                    claim=claim,
+                    stretches=one.stretches,
+                    credentials=Credentials(
+                        own_title=self._own_title,
+                        keys=None if held is None else held.session,
+                        counters=leased,
+                        reserved=None if leased is None else leased.reserved,
+                    ),
+                    layout=layouts.get(name),
+                    tries=one.tries,
+                )
+            )
+        if unfit:
+            now = int(self._wall())
+            with writing(self._engine) as connection:
+                self._claims.settle_within(connection, (), [claim for claim, _ in unfit], at=now)
+                self._leases.settle_within(connection, self._rules.day, [one for _, one in unfit], at=now)
+        return tasks
+
+    def _reserve(self, meters: Mapping[str, Meter], keys: Mapping[str, MeterKeys]) -> dict[str, LeasedCounters]:
+        names = [name for name in meters if name in keys]
+        sources = [
+            MeterCounters(
+                self._keyring.counters,
+                ek_fingerprint=keys[name].ek_fingerprint,
+                own_title=self._own_title,
+                meter_title=meters[name].system_title,
+                wall=self._wall,
+            )
+            for name in names
+        ]
+        return dict(zip(names, lease(self._keyring.counters, sources, COUNTERS_A_VISIT), strict=True))
+
+    # Taking back.
+
+    def settle(self, batch: Sequence[Done]) -> Outcomes:
+        """Write down a batch of visits and store what they brought."""
+        now = self._wall()
+        judged = [judge(one, self._rules, now=now, chance=self._chance) for one in batch]
+        self._batches += 1
+        name = f"{self._name}-{self._batches}"
+        entries, rows = self._note(name, judged)
+        appended = self._sink.append(name, entries) if entries else None
+        at = int(self._wall())
+        with writing(self._engine) as connection:
+            if rows:
+                self._leases.store_batch_within(connection, name)
+                fulfilled = [one.done.task.claim for one in judged if one.complete]
+                self._claims.settle_within(connection, fulfilled, (), at=at)
+            if appended is not None and appended.superseded:
+                self._remark(connection, appended, at=at)
+            self._leases.tidy_within(connection)
+        return Outcomes(
+            stored=sum(1 for one in judged if one.settled is None and one.again is None),
+            again=tuple(one.again for one in judged if one.again is not None),
+            refused=sum(1 for one in judged if one.settled is not None and one.settled.state is State.REFUSED),
+            failed=sum(1 for one in judged if one.settled is not None and one.settled.state is State.FAILED),
+        )
+
+    def _note(self, name: str, batch: Sequence[Judged]) -> tuple[list[Entry], list[dict[str, object]]]:
+        """The first step: the visits as they were, what was learned of the meters, and what is about to be stored."""
+        now = int(self._wall())
+        rows = [row for one in batch for row in one.days]
+        with writing(self._engine) as connection:
+            self._visits.record_within(connection, [self._record(one.done) for one in batch])
+            self._learn(connection, batch, at=now)
+            unasked = [one.done.task.claim for one in batch if not one.done.asked]
+            self._claims.settle_within(connection, (), unasked, at=now)
+            settled = [one.settled for one in batch if one.settled is not None]
+            self._leases.settle_within(connection, self._rules.day, settled, at=now)
+            self._leases.mark_batch_within(connection, name, rows, at=now)
+            entries = self._entries(connection, batch, at=now)
+        return entries, rows
+
+    def _entries(self, connection: Connection, batch: Sequence[Judged], *, at: int) -> list[Entry]:
+        wanted = {
+            (one.done.task.meter.ean, one.done.task.meter.meter, day.year)
+            for one in batch
+            for found in one.readings
+            for day in (found.start, found.end - timedelta(days=1))
+        }
+        ids = self._ids.ids_of(connection, sorted(wanted)) if wanted else {}
+        entries = []
+        for one in batch:
+            meter = one.done.task.meter
+            for found in one.readings:
+                for part in by_year(found, meter.timezone):
+                    key = Link(meter.ean, meter.meter, part.start.year)
+                    entries.append(Entry(id=ids[key], readings=part, timezone=meter.timezone, known_at=at))
+        return entries
+
+    def _learn(self, connection: Connection, batch: Sequence[Judged], *, at: int) -> None:
+        heard = {}
+        layouts: dict[str, Layout] = {}
+        stale: list[str] = []
+        drifts: list[tuple[str, float]] = []
+        for one in batch:
+            task, result, error = one.done.task, one.done.visit.result, one.done.visit.error
+            counters = task.credentials.counters
+            if isinstance(counters, LeasedCounters) and counters.heard >= 0:
+                heard[counters.theirs] = counters.heard
+            name = task.meter.meter
+            if isinstance(error, WireError) and error.code in PROFILE_CODES and task.layout is not None:
+                stale.append(name)
+            elif result is not None and result.layout is not None and result.layout != task.layout:
+                layouts[name] = result.layout
+            if result is not None and result.drift_s is not None:
+                known = self._drifts.get(name)
+                if (known is None and abs(result.drift_s) >= DRIFT_STEP_S) or (
+                    known is not None and abs(result.drift_s - known) >= DRIFT_STEP_S
+                ):
+                    drifts.append((name, result.drift_s))
+        self._keyring.counters.accepted_within(connection, heard)
+        self._visits.save_layouts_within(connection, layouts, at=at)
+        self._visits.forget_layouts_within(connection, stale)
+        self._visits.save_drifts_within(connection, drifts, at=at)
+
+    def _record(self, done: Done) -> VisitRecord:
+        task, visit = done.task, done.visit
+        result = visit.result
+        found = visit.findings if result is None else visit.findings + result.findings
+        detail: dict[str, object] = {
+            "days": [f"{one.start}/{one.end}" for one in task.stretches],
+            "try": task.tries + 1,
+            "sent": visit.traffic.bytes_sent,
+            "received": visit.traffic.bytes_received,
+            "messages": visit.traffic.messages_sent,
+        }
+        if result is not None and result.drift_s is not None:
+            detail["drift_s"] = round(result.drift_s, 1)
+        if found:
+            detail["findings"] = [{"code": one.code, "start": one.start, "end": one.end} for one in found]
+        return VisitRecord(
+            id=task.claim.visit,
+            meter=task.meter.meter,
+            ean=task.meter.ean,
+            date=task.claim.date,
+            started=visit.started,
+            ended=visit.ended,
+            outcome="not-closed-yet" if result is not None and result.too_early else visit.outcome,
+            asked=done.asked,
+            purpose=self._rules.purpose,
+            reason=self._rules.reason,
+            actor=self._rules.actor,
+            detail=detail,
+        )
+
+    def _remark(self, connection: Connection, appended: Appended, *, at: int) -> None:
+        """A value that differs from one that was stored: a new version, and a finding."""
+        rows = []
+        for identity, day in appended.superseded:
+            reason = "the meter now says something else than was stored before; both versions are kept"
+            rows.append({"reading": identity, "day": day, "code": "differing-value", "reason": reason, "at": at})
+        connection.execute(insert(finding_table), rows)
+
+    # Keeping.
+
+    def give_back(self, jobs: Sequence[Job], unasked: Sequence[Wanted] = ()) -> None:
+        """Meters that this process will not visit any more are for others."""
+        now = int(self._wall())
+        settled = [
+            Settled(
+                meter=job.meter,
+                state=State.RETRY if job.attempts else State.WAITING,
+                code="",
+                next_at=now,
+                counts=False,
+            )
+            for job in jobs
+        ]
+        with writing(self._engine) as connection:
+            self._leases.settle_within(connection, self._rules.day, settled, at=now)
+            self._claims.settle_within(connection, (), unasked, at=now)
+            self._leases.tidy_within(connection)
+
+    def look(self) -> tuple[float | None, int]:
+        """When the next meter may be tried (None: none waits), and how many are leased by whomever.
+
+        What lost processes held is taken over first.
+        """
+        now = int(self._wall())
+        self._leases.take_over(self._rules.day, now=now, is_stored=self._sink.has)
+        return self._leases.next_at(self._rules.day, at_once=self._rules.at_once)
+
+    def renew(self) -> None:
+        """Say that this process is still there."""
+        self._leases.renew(now=int(self._wall()))

@@ -1,0 +1,226 @@
+"""A night over the whole fleet: planned, carried out by processes of its own, and told about while it runs."""
+
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+
+from kwartier import clock
+from kwartier.collect.claims import Claims
+from kwartier.collect.due import Counts, Dues, Kind, Window
+from kwartier.collect.lease import Leases
+from kwartier.cosem import companion as companions
+from kwartier.errors import InputError, StateError
+from kwartier.model import Meter
+from kwartier.service.home import Home
+from kwartier.service.worker import Orders, work
+
+PURPOSE = "settlement"
+TIMEZONE = "Europe/Amsterdam"
+MAX_STARTS = 5
+"""How often a process that ended too soon is started again, all of them together."""
+POLL_S = 0.25
+PLANNED_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Which day, by how many processes, and whether the window is waited for."""
+
+    day: date
+    workers: int
+    at_once: bool
+    actor: str
+    reason: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """How far a run is: what its processes said last."""
+
+    due: int
+    already: int
+    """What was settled before this run."""
+    stored: int = 0
+    refused: int = 0
+    failed: int = 0
+    open: int = 0
+    most_open: int = 0
+    tries: int = 0
+    waiting: int = 0
+
+
+@dataclass(slots=True)
+class _Worker:
+    process: BaseProcess
+    report: Connection
+    told: dict[str, int] = field(default_factory=dict)
+    complaint: str | None = None
+    ended: bool = False
+
+
+def yesterday(now: float) -> date:
+    """The last local day that is over."""
+    return clock.local_day(int(now), TIMEZONE) - timedelta(days=1)
+
+
+def plan(home: Home, request: Request, *, now: float) -> int:
+    """Make every meter that is at a connection on the day due, once; how many there are. Raises ``InputError``."""
+    day = request.day
+    if now < clock.midnight(day + timedelta(days=1), TIMEZONE) and request.at_once:
+        raise InputError("day-not-over", f"{day} ends at its midnight, and it is not there yet")
+    if not request.at_once and now >= _closes(home, day):
+        raise InputError(
+            "window-over", f"the window of {day} closed at {home.settings.window_closes:%H:%M} the day after"
+        )
+    dues = Dues(home.engine, home.settings.dso)
+    names: dict[str, Kind] = {}
+
+    def meters() -> Iterator[Meter]:
+        for meter in home.registry.on_day(day):
+            if meter.companion not in names:
+                loaded = companions.load(meter.companion, home.companion_folder)
+                names[meter.companion] = Kind(capture_delay_s=loaded.quarter.capture_delay_s)
+            yield meter
+
+    due = dues.plan(
+        day,
+        meters(),
+        kinds=names,
+        drifts=home.visits.all_drifts(),
+        window=Window(opens=home.settings.window_opens, closes=home.settings.window_closes),
+        at=int(now),
+        purpose=PURPOSE,
+        actor=request.actor,
+    )
+    dues.reopen(day)
+    return due
+
+
+def _closes(home: Home, day: date) -> int:
+    window = Window(opens=home.settings.window_opens, closes=home.settings.window_closes)
+    return window.closes_at(day, TIMEZONE)
+
+
+def run(home: Home, request: Request, *, show: Callable[[Progress], None], say: Callable[[str], None]) -> Counts:
+    """Plan the night and carry it out; how it stands afterwards. Raises ``InputError``, ``StateError`` worker-failed."""
+    due = plan(home, request, now=time.time())
+    dues = Dues(home.engine, home.settings.dso)
+    before = dues.counts(request.day)
+    progress = Progress(due=due, already=before.due - before.open)
+    show(progress)
+    if before.open:
+        orders = Orders(
+            home=home.path,
+            day=request.day,
+            at_once=request.at_once,
+            purpose=PURPOSE,
+            reason=request.reason or f"night of {request.day}",
+            actor=request.actor,
+            until=None if request.at_once else float(_closes(home, request.day)),
+        )
+        _supervise(orders, request.workers, progress, show, say)
+    if not request.at_once and time.time() >= _closes(home, request.day):
+        dues.close(request.day, at=int(time.time()))
+    return dues.counts(request.day)
+
+
+def _supervise(
+    orders: Orders, count: int, progress: Progress, show: Callable[[Progress], None], say: Callable[[str], None]
+) -> None:
+    """Start the processes, start again those that were lost, and pass on when we are told to end."""
+    with _told_to_end() as told:
+        workers = [_start(orders) for _ in range(count)]
+        passed_on = starts = 0
+        try:
+            while any(not one.ended for one in workers):
+                _listen(workers)
+                while passed_on < told[0]:
+                    passed_on += 1
+                    for one in workers:
+                        if one.process.is_alive():
+                            one.process.terminate()
+                for place, one in enumerate(workers):
+                    if one.ended or one.process.is_alive():
+                        continue
+                    one.process.join()
+                    _listen([one])
+                    one.ended = True
+                    if one.process.exitcode == 0 or told[0]:
+                        continue
+                    say(one.complaint or f"a process of the night was lost (exit code {one.process.exitcode})")
+                    starts += 1
+                    if starts > MAX_STARTS:
+                        raise StateError("worker-failed", f"{starts} processes of the night were lost")
+                    workers[place:place] = [_start(orders)]
+                _sum_up(workers, progress)
+                show(progress)
+        finally:
+            for one in workers:
+                if one.process.is_alive():
+                    one.process.terminate()
+            for one in workers:
+                one.process.join()
+                one.report.close()
+
+
+def _start(orders: Orders) -> _Worker:
+    # Started anew and not forked: the store's library does not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=work, args=(orders, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    return _Worker(process, ours)
+
+
+def _listen(workers: list[_Worker]) -> None:
+    """Take what the processes say, and wait a little where nobody says anything."""
+    by_pipe = {one.report: one for one in workers if not one.report.closed and not one.ended}
+    for pipe in wait(list(by_pipe), timeout=POLL_S):
+        if not isinstance(pipe, Connection):
+            continue
+        one = by_pipe[pipe]
+        try:
+            while pipe.poll():
+                said = pipe.recv()
+                if isinstance(said, dict):
+                    one.told = said
+                elif isinstance(said, str):
+                    one.complaint = said
+        except (EOFError, OSError):
+            one.process.join(timeout=POLL_S)
+
+
+def _sum_up(workers: list[_Worker], progress: Progress) -> None:
+    for name in ("stored", "refused", "failed", "open", "most_open", "tries", "waiting"):
+        setattr(progress, name, sum(one.told.get(name, 0) for one in workers))
+
+
+@contextmanager
+def _told_to_end() -> Iterator[list[int]]:
+    """How often we were told to end, while the block runs."""
+    told = [0]
+
+    def note(*_: object) -> None:
+        told[0] += 1
+
+    before = {one: signal.signal(one, note) for one in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield told
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def stands(home: Home, day: date) -> tuple[Counts, bool] | None:
+    """How the night of ``day`` stands and whether somebody is at it; None where there was no such night."""
+    dues = Dues(home.engine, home.settings.dso)
+    if not dues.planned(day):
+        return None
+    return dues.counts(day), Leases(home.engine, Claims(home.engine)).held(day)

@@ -1,0 +1,174 @@
+"""One process of a night: it opens the home, visits until nothing is left, and ends with whoever started it.
+
+A process that is told to end (SIGTERM) begins nothing more, lets what is open end, stores it and gives the rest back; told a
+second time, or when its parent is gone, it breaks off what is open too.
+"""
+
+import asyncio
+import multiprocessing
+import random
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import date
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TypeVar
+
+import uvloop
+
+from kwartier.collect.claims import Claims
+from kwartier.collect.desk import Desk
+from kwartier.collect.due import Dues
+from kwartier.collect.engine import Engine, Room, Tally
+from kwartier.collect.lease import Leases
+from kwartier.collect.night_visit import carry_out
+from kwartier.collect.outcome import Rules
+from kwartier.errors import KwartierError
+from kwartier.gate.ids import Ids
+from kwartier.service.files import raised
+from kwartier.service.home import Home, open_home
+
+Answer = TypeVar("Answer")
+
+RETRY_PART = 5
+"""One in so many slots is for tries after the first."""
+TRIES_AT_ONCE = 3
+TRIES_IN_WINDOW = 6
+BACKOFF_AT_ONCE_S = 1.0
+BACKOFF_IN_WINDOW_S = 30.0
+MAX_BACKOFF_S = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """What a process is told."""
+
+    home: Path
+    day: date
+    at_once: bool
+    purpose: str
+    reason: str
+    actor: str
+    until: float | None
+
+
+def rules_of(orders: Orders) -> Rules:
+    """How the night goes about it: patiently in the window, quickly when somebody waits for it."""
+    return Rules(
+        day=orders.day,
+        at_once=orders.at_once,
+        max_tries=TRIES_AT_ONCE if orders.at_once else TRIES_IN_WINDOW,
+        backoff_s=BACKOFF_AT_ONCE_S if orders.at_once else BACKOFF_IN_WINDOW_S,
+        max_backoff_s=MAX_BACKOFF_S,
+        purpose=orders.purpose,
+        reason=orders.reason,
+        actor=orders.actor,
+    )
+
+
+def room_of(open_visits: int) -> Room:
+    """The slots of one process, within what its limit of open files allows."""
+    fits = min(open_visits, raised().visits)
+    again = max(1, fits // RETRY_PART)
+    return Room(first=max(1, fits - again), again=again)
+
+
+def desk_of(home: Home, orders: Orders, wall: Callable[[], float] = time.time) -> Desk:
+    """The paper work of this process in this home."""
+    claims = Claims(home.engine)
+    return Desk(
+        home.engine,
+        registry=home.registry,
+        keyring=home.keyring,
+        visits=home.visits,
+        claims=claims,
+        dues=Dues(home.engine, home.settings.dso),
+        leases=Leases(home.engine, claims, dso=home.settings.dso),
+        ids=Ids(home.engine),
+        sink=home.open_store(),
+        own_title=home.settings.own_title,
+        rules=rules_of(orders),
+        wall=wall,
+        chance=random.random,
+    )
+
+
+class Thread:
+    """An office of one clerk: the desk's work is done there, one thing after the other."""
+
+    def __init__(self) -> None:
+        self._clerk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="desk")
+
+    def __call__(self, work: Callable[[], Answer]) -> Awaitable[Answer]:
+        """Do it on the thread."""
+        return asyncio.get_running_loop().run_in_executor(self._clerk, work)
+
+    def close(self) -> None:
+        """Wait for what is being done."""
+        self._clerk.shutdown()
+
+
+async def run(
+    home: Home,
+    orders: Orders,
+    *,
+    progress: Callable[[Tally], None],
+    parent: int | None = None,
+    wall: Callable[[], float] = time.time,
+) -> Tally:
+    """Visit until nothing is left. ``parent``: a descriptor that becomes readable when whoever started us is gone."""
+    office = Thread()
+    settings = home.settings
+    engine = Engine(
+        desk_of(home, orders, wall),
+        partial(carry_out, wall=wall, deadline_s=settings.visit_deadline_s, max_pdu=settings.max_pdu),
+        room=room_of(settings.open_visits),
+        office=office,
+        wall=wall,
+        until=orders.until,
+        progress=progress,
+    )
+    loop = asyncio.get_running_loop()
+    told = 0
+
+    def asked_to_end() -> None:
+        nonlocal told
+        told += 1
+        (engine.drain if told == 1 else engine.stop)()
+
+    loop.add_signal_handler(signal.SIGTERM, asked_to_end)
+    if parent is not None:
+        # Ctrl-C reaches the whole group; whoever started us hears it too, and tells us once.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        loop.add_reader(parent, engine.stop)
+    else:
+        loop.add_signal_handler(signal.SIGINT, asked_to_end)
+    try:
+        return await engine.run()
+    finally:
+        if parent is not None:
+            loop.remove_reader(parent)
+        office.close()
+
+
+def work(orders: Orders, report: Connection) -> None:
+    """The whole life of a worker process: it reports tallies, and at last ``None`` or the sentence of what went wrong."""
+    starter = multiprocessing.parent_process()
+
+    def tell(tally: Tally) -> None:
+        try:
+            report.send(asdict(tally))
+        except (BrokenPipeError, OSError):
+            return  # nobody listens; the parent's end is noticed by itself
+
+    try:
+        with open_home(orders.home) as home:
+            uvloop.run(run(home, orders, progress=tell, parent=None if starter is None else starter.sentinel))
+    except KwartierError as error:
+        report.send(error.sentence())
+        raise SystemExit(1) from None
+    report.send(None)
