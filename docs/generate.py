@@ -22,6 +22,7 @@ from kwartier.cosem.status import unit_name
 from kwartier.dlms.obis import dotted
 from kwartier.dlms.states import CLIENT, SERVER, ClientState, ServerState, Trigger
 from kwartier.errors import KwartierError, explanations
+from kwartier.gate.purposes import purposes
 
 FOLDER = Path(__file__).resolve().parent
 WIDTH = 100
@@ -218,10 +219,27 @@ def _machine(machine: Mapping[State, Mapping[Trigger, State]], first: State) -> 
     yield from table(("state", "what happens", "next state"), ((a.value, b.value, c.value) for a, b, c in rows))
 
 
+def purpose_page() -> Iterator[str]:
+    """What readings may be used for."""
+    yield MADE.format(source="`src/kwartier/gate/purposes.toml`")
+    yield "# Purposes"
+    yield ""
+    yield "Nobody sees stored readings without one of these. Each grant is written down before its first row is shown."
+    yield "The articles are references; their text has not been verified here."
+    yield ""
+    rows = []
+    for one in purposes().values():
+        reach = "the whole fleet" if one.fleet else "named connections"
+        reach += f" whose EAN begins with {one.eans}" if one.eans else ""
+        rows.append((f"`{one.name}`", one.text, one.ground, one.gdpr, reach, one.days))
+    yield from table(("purpose", "what is done", "ground", "GDPR art. 6(1)", "reaches", "days at most"), rows)
+
+
 PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
     "errors.md": errors,
     "commands.md": commands,
     "companions.md": companion_page,
+    "purposes.md": purpose_page,
     "states.md": states,
 }
 

@@ -38,6 +38,8 @@ class Missing(IntEnum):
     """The quarter had not ended when the meter was read."""
     NOT_RECEIVED = 7
     """The line broke before the row came; it may still be had."""
+    NOT_STORED = 8
+    """Nothing of that local day is stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

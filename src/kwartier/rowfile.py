@@ -17,9 +17,13 @@ from dataclasses import dataclass, field
 from datetime import date
 from itertools import zip_longest
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kwartier.disk import PRIVATE_FILE
 from kwartier.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow
 
 MAX_CELL = 256
 """Characters in one cell."""
@@ -148,6 +152,13 @@ def read_columns(
     if bad and not skip_bad:
         raise InputError("bad-rows", describe(path, bad))
     return Chunks(good=good, bad=bad)
+
+
+def write_parquet(table: "pyarrow.Table", out: "pyarrow.NativeFile") -> None:
+    """A table as a Parquet file that any reader reads."""
+    from pyarrow import parquet
+
+    parquet.write_table(table, out, compression="zstd")
 
 
 def describe(path: Path, bad: Sequence[BadRow]) -> str:

@@ -221,6 +221,17 @@ reading_ids = Table(
     UniqueConstraint("meter", "year", "ean"),
 )
 """The gate's: which readings in the store belong to which connection and meter, a calendar year at a time."""
+accesses = Table(
+    "access",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("at", BigInteger, nullable=False, index=True),
+    Column("actor", Text, nullable=False),
+    Column("purpose", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+)
+"""Every grant to see readings, written before the first is shown: who, what for, whose and of which days."""
 findings = Table(
     "finding",
     metadata,
@@ -245,6 +256,14 @@ claim_events = Table(
     Column("cause", String(64), nullable=False),
 )
 """Repeats of a read and refusals of one, each with its cause."""
+day_keys = Table(
+    "day_key",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+)
+"""The key of the readings of a local day, sealed; without it they are unreadable for good."""
 vaults = Table(
     "vault",
     metadata,

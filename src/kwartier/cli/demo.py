@@ -9,7 +9,7 @@ import typer
 
 from kwartier.cli.curve import curve
 from kwartier.cli.options import HomeOption, home_folder, home_given, say, stdout
-from kwartier.cli.read import energies
+from kwartier.cli.quarters import energies
 
 if TYPE_CHECKING:
     from kwartier.service.demo import Shown

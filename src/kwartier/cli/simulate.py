@@ -1,11 +1,13 @@
 """``kwartier simulate``: meters that are not there."""
 
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from kwartier.cli.options import HomeOption, JsonOption, home_folder, print_json, print_table
 from kwartier.errors import InputError
 
 MAX_FLEET = 1_000_000
@@ -54,6 +56,30 @@ def fleet(
             ready=lambda: print(f"READY {meters}", flush=True),
         )
     )
+
+
+@app.command("compare")
+def compare(
+    truth: Annotated[Path, typer.Option(help="The folder that `simulate fleet` wrote.")],
+    day: Annotated[datetime, typer.Option("--date", formats=["%Y-%m-%d"], help="The local day that was read.")],
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Compare what was stored of a local day with what the simulated meters really used.
+
+    Counted are registers: one for each channel, quarter end and meter. Exit 1: something is wrong, doubled or lost.
+    """
+    from kwartier.service.compare import compare_night
+    from kwartier.service.home import actor, open_home
+
+    with open_home(home_folder(home)) as opened:
+        found = compare_night(opened, truth, day.date(), actor=actor())
+    if as_json:
+        print_json(asdict(found))
+    else:
+        print_table([(name, f"{count}") for name, count in asdict(found).items()])
+    if not found.is_clean:
+        raise typer.Exit(1)
 
 
 def _moment(text: str) -> datetime | None:

@@ -46,6 +46,11 @@ class Registry:
         self._dso = dso
 
     @property
+    def dso(self) -> str:
+        """The grid operator whose partition this is; empty: every one's."""
+        return self._dso
+
+    @property
     def companion_folder(self) -> Path | None:
         """Where an installation keeps companions of its own."""
         return self._companion_folder

@@ -19,6 +19,8 @@ from kwartier.disk import PRIVATE_FILE, PRIVATE_FOLDER
 from kwartier.errors import InputError
 from kwartier.fleet.registry import Registry
 from kwartier.fleet.visits import Visits
+from kwartier.gate.grant import Gate
+from kwartier.keys.days import DayKeys
 from kwartier.keys.keyring import Keyring, is_claimed
 from kwartier.keys.vault import FILE_NAME as KEY_FILE
 from kwartier.keys.vault import create_master_key, has_master_key, open_vault
@@ -41,6 +43,8 @@ class Home:
     engine: Engine
     registry: Registry
     keyring: Keyring
+    day_keys: DayKeys | None
+    """None: readings are not encrypted on the disk."""
     visits: Visits
 
     @property
@@ -50,7 +54,12 @@ class Home:
 
     def open_store(self) -> Store:
         """The readings on disk; opened anew in each process."""
-        return Store(self.path / STORE)
+        return Store(self.path / STORE, self.day_keys)
+
+    @property
+    def gate(self) -> Gate:
+        """The only way to what is stored."""
+        return Gate(self.engine, self.registry, self.path / STORE, self.day_keys)
 
 
 def home_path(given: Path | None) -> Path:
@@ -110,6 +119,7 @@ def open_home(path: Path) -> Iterator[Home]:
             engine=engine,
             registry=Registry(engine, path / COMPANIONS, settings.dso),
             keyring=keyring,
+            day_keys=DayKeys(engine, vault) if settings.encryption != "none" else None,
             visits=Visits(engine),
         )
 

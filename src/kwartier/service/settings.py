@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from datetime import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     """From when on meters may be visited, by the clocks at the connection, on the day after the one that is read."""
     window_closes: time = time(6, 0)
     """Until when."""
+    encryption: Literal["aes-gcm", "none"] = "aes-gcm"
+    """How readings lie on the disk, chosen before the first are stored. With "none" any reader of Delta tables reads them."""
     max_pdu: int = Field(default=0xFFFF, ge=128, le=0xFFFF)
     """The longest APDU that is asked of meters, in bytes: the largest makes for the fewest round trips."""
 

@@ -1,42 +1,146 @@
-"""One Parquet file: written whole and on the disk before anything points to it."""
+"""The Parquet files under the table: written whole and on the disk before anything points to them, encrypted if there are keys.
+
+A file is encrypted under a key of its own, and its place in the folder is bound to it: a wrong key, a changed byte and a file
+that was put in another's place are refused alike.
+"""
 
 import os
+from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
+from typing import Any, Protocol
 
 import pyarrow
 import pyarrow.parquet as pq
+from pyarrow.parquet import encryption
 
 from kwartier.disk import sync_folder
+from kwartier.errors import SecurityError, StateError
 from kwartier.store.schema import CHANNELS
 
-ROW_GROUP = 1000
+ROW_GROUP = 5_000
 ZSTD_LEVEL = 3
 SPLIT = {f"{channel}.list.element": "BYTE_STREAM_SPLIT" for channel in CHANNELS}
 WITH_DICTIONARY = ["status", "clock_status", "batch", *(f"missing_{channel}" for channel in CHANNELS)]
 
 
-def write_file(path: Path, table: pyarrow.Table) -> int:
-    """Write ``table`` to ``path`` and return its size in bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("xb") as out:
-        pq.write_table(
-            table,
-            out,
-            row_group_size=ROW_GROUP * 5,
-            compression="zstd",
-            compression_level=ZSTD_LEVEL,
-            use_dictionary=WITH_DICTIONARY,  # type: ignore[arg-type]  # the stubs know no list of columns here
-            column_encoding=SPLIT,
-            write_statistics=["id"],
-        )
-        out.flush()
-        os.fsync(out.fileno())
-        size = out.tell()
-    sync_folder(path.parent)
-    sync_folder(path.parent.parent)
-    return size
+class FileKeys(Protocol):
+    """Where the key of a file comes from; ``kwartier.keys`` has one."""
+
+    def file_key(self, day: date, path: str, *, new: bool) -> bytes:
+        """The key of the file at ``path`` among those of a local day; ``new``: there may be none yet."""
+        ...
 
 
-def read_columns(path: Path, columns: list[str]) -> pyarrow.Table:
-    """Some columns of one file."""
-    return pq.ParquetFile(path).read(columns=columns)
+class Files:
+    """The files in one folder, by their paths in it: ``day=2026-03-29/9f3c….parquet``."""
+
+    __slots__ = ("_keys", "root")
+
+    def __init__(self, root: Path, keys: FileKeys | None) -> None:
+        self.root = root
+        self._keys = keys
+
+    def write(self, path: str, table: pyarrow.Table, row_group: int = ROW_GROUP) -> int:
+        """Write ``table`` to ``path`` and return its size in bytes."""
+        whole = self.root / path
+        whole.parent.mkdir(parents=True, exist_ok=True)
+        with whole.open("xb") as out:
+            pq.write_table(
+                table,
+                out,
+                row_group_size=row_group,
+                compression="zstd",
+                compression_level=ZSTD_LEVEL,
+                use_dictionary=WITH_DICTIONARY,  # type: ignore[arg-type]  # the stubs know no list of columns here
+                column_encoding=SPLIT,
+                write_statistics=["id"],
+                encryption_properties=self._encryption(path),
+            )
+            out.flush()
+            os.fsync(out.fileno())
+            size = out.tell()
+        sync_folder(whole.parent)
+        sync_folder(self.root)
+        return size
+
+    def read(self, path: str, columns: list[str] | None = None) -> pyarrow.Table:
+        """Some columns of one file. Raises ``SecurityError`` sealed-file, ``StateError`` broken-file."""
+        with self._refused(path):
+            return self._open(path).read(columns=columns)
+
+    def pieces(self, path: str) -> Iterator[pyarrow.Table]:
+        """A file in row groups."""
+        with self._refused(path):
+            file = self._open(path)
+            for group in range(file.metadata.num_row_groups):
+                yield file.read_row_group(group)
+
+    def find(self, path: str, lowest: int, highest: int) -> pyarrow.Table | None:
+        """The row groups of a file that may hold ids from ``lowest`` to ``highest``, as its footer says."""
+        with self._refused(path):
+            file = self._open(path)
+            column = file.schema_arrow.get_field_index("id")
+            groups = []
+            for group in range(file.metadata.num_row_groups):
+                known = file.metadata.row_group(group).column(column).statistics
+                least, most = (None, None) if known is None else (known.min, known.max)
+                if least is None or most is None or (least <= highest and most >= lowest):
+                    groups.append(group)
+            return file.read_row_groups(groups) if groups else None
+
+    def count(self, path: str) -> int:
+        """How many rows a file has."""
+        with self._refused(path):
+            return int(self._open(path).metadata.num_rows)
+
+    def remove(self, path: str) -> None:
+        """Remove a file that nothing points to."""
+        (self.root / path).unlink(missing_ok=True)
+
+    def _open(self, path: str) -> pq.ParquetFile:
+        return pq.ParquetFile(self.root / path, decryption_properties=self._decryption(path))
+
+    def _encryption(self, path: str) -> Any:  # noqa: ANN401 - pyarrow's stubs do not know these
+        if self._keys is None:
+            return None
+        key = self._keys.file_key(day_of(path), path, new=True)
+        make = encryption.create_encryption_properties  # type: ignore[attr-defined]  # nor these
+        return make(key, aad_prefix=path.encode(), store_aad_prefix=False)
+
+    def _decryption(self, path: str) -> Any:  # noqa: ANN401 - pyarrow's stubs do not know these
+        if self._keys is None:
+            return None
+        key = self._keys.file_key(day_of(path), path, new=False)
+        make = encryption.create_decryption_properties  # type: ignore[attr-defined]  # nor these
+        return make(key, aad_prefix=path.encode())
+
+    def _refused(self, path: str) -> "Refused":
+        return Refused(path, encrypted=self._keys is not None)
+
+
+class Refused:
+    """What the library says of a file that does not open, in our words: its own text may show what is in the file."""
+
+    __slots__ = ("_encrypted", "_path")
+
+    def __init__(self, path: str, *, encrypted: bool) -> None:
+        self._path = path
+        self._encrypted = encrypted
+
+    def __enter__(self) -> None:
+        """Nothing yet."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Turn the library's errors into ours."""
+        if isinstance(error, FileNotFoundError):
+            raise StateError("lost-file", f"the table names {self._path}, which is not there") from None
+        if isinstance(error, (OSError, pyarrow.ArrowException)):
+            if self._encrypted:
+                raise SecurityError("sealed-file", f"{self._path} does not open under its key") from None
+            raise StateError("broken-file", f"{self._path} is not a whole file of readings") from None
+
+
+def day_of(path: str) -> date:
+    """The local day of a file, from its path."""
+    return date.fromisoformat(path.split("/", 1)[0].removeprefix("day="))

@@ -1,10 +1,9 @@
-"""The raw table: one commit a batch, and the same batch twice changes nothing.
+"""Into the store: one commit a batch, and the same batch twice changes nothing.
 
-The library under it does not check an application's version by itself: the table is refreshed, the version read, and the
-commit made on that same handle. It panics in a forked child, so a forked child is refused.
+Whether a row is there already, and as which version, is known from the ids and digests of its day, which are read once and then
+kept. A row that is equal is left out; one that differs is a new version beside the old one.
 """
 
-import os
 import secrets
 import time
 from collections import OrderedDict
@@ -12,27 +11,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from urllib.parse import unquote
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction
 
 from kwartier.errors import StateError
 from kwartier.store.encode import Entry, encode, pieces
-from kwartier.store.files import read_columns, write_file
+from kwartier.store.files import FileKeys, Files
+from kwartier.store.log import Log
 from kwartier.store.rows import Integers
-from kwartier.store.schema import TABLE_SCHEMA
 
 MAX_INDEXED_DAYS = 16
 MAX_CHUNKS = 16
 """More sorted chunks of an index than this are merged into one."""
 MAX_TRIES = 20
-
-_forked: list[int] = []
-os.register_at_fork(after_in_child=lambda: _forked.append(os.getpid()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +37,15 @@ class Appended:
     new: int = 0
     same: int = 0
     superseded: tuple[tuple[int, date], ...] = ()
+
+
+class Written(NamedTuple):
+    """A file that is on the disk and not in the table yet."""
+
+    day: date
+    path: str
+    rows: pyarrow.Table
+    size: int
 
 
 @dataclass(slots=True)
@@ -75,71 +79,54 @@ class _Day:
 
 
 class Store:
-    """The raw table in ``folder``; used by one thread at a time."""
+    """The raw table in ``folder``; used by one thread at a time. ``keys`` None: nothing is encrypted."""
 
-    def __init__(self, folder: Path, keys: None = None) -> None:
-        if _forked:
-            raise StateError("forked-store", "the store was opened in a forked process")
-        self._root = folder / "raw"
-        self._root.mkdir(parents=True, exist_ok=True)
-        self._table = DeltaTable.create(
-            self._root,
-            Schema.from_arrow(TABLE_SCHEMA),
-            mode="ignore",
-            partition_by=["day"],
-            configuration=CONFIGURATION,
-        )
+    def __init__(self, folder: Path, keys: FileKeys | None = None) -> None:
+        self._log = Log(folder, encrypted=keys is not None)
+        self._files = Files(self._log.root, keys)
         self._days: OrderedDict[date, _Day] = OrderedDict()
 
     def has(self, batch: str) -> bool:
         """Whether the batch is committed."""
-        self._refuse_fork()
-        self._table.update_incremental()
-        return self._table.transaction_version(f"batch/{batch}") is not None
+        self._log.refresh()
+        return self._log.transaction(_transaction(batch)) is not None
 
     def append(self, batch: str, entries: Sequence[Entry]) -> Appended:
         """Commit the entries as one batch; nothing changes when a batch of that name is there."""
         for _ in range(MAX_TRIES):
             if self.has(batch):
                 return Appended()
-            written: list[tuple[date, str, pyarrow.Table]] = []
+            written: list[Written] = []
             try:
                 return self._commit(batch, entries, written)
             except CommitFailedError:
                 if self.has(batch):
                     return Appended()
-                for _day, path, _rows in written:
-                    (self._root / path).unlink(missing_ok=True)
+            for one in written:
+                self._files.remove(one.path)
         raise StateError("store-busy", f"the batch was not committed in {MAX_TRIES} tries")
 
-    def _commit(self, batch: str, entries: Sequence[Entry], written: list[tuple[date, str, pyarrow.Table]]) -> Appended:
-        new, same, superseded, actions = 0, 0, list[tuple[int, date]](), list[AddAction]()
+    def _commit(self, batch: str, entries: Sequence[Entry], written: list[Written]) -> Appended:
+        new, same, superseded = 0, 0, list[tuple[int, date]]()
         for (day, _length, kinds), group in pieces(entries).items():
             rows = encode(batch, group, kinds).sort_by("id")
             ids, digests = rows["id"].to_numpy(), rows["digest"].to_numpy()
             known, versions = self._index(day).latest(ids)
             is_same = (versions > 0) & (known == digests)
             same += int(is_same.sum())
-            superseded += [(int(i), day) for i in ids[(versions > 0) & ~is_same]]
-            rows = rows.set_column(
-                rows.schema.get_field_index("version"), "version", pyarrow.array((versions + 1).astype(np.int32))
-            )
-            rows = rows.filter(pyarrow.array(~is_same))
             new += int((versions == 0).sum())
+            superseded += [(int(i), day) for i in ids[(versions > 0) & ~is_same]]
+            place = rows.schema.get_field_index("version")
+            rows = rows.set_column(place, rows.schema.field(place), pyarrow.array((versions + 1).astype(np.int32)))
+            rows = rows.filter(pyarrow.array(~is_same))
             if rows.num_rows:
                 path = f"day={day}/{secrets.token_hex(16)}.parquet"
-                written.append((day, path, rows))
-                size = write_file(self._root / path, rows)
-                actions.append(AddAction(path, size, {"day": str(day)}, int(time.time() * 1000), True, "{}"))
-        self._table.create_write_transaction(
-            list(actions),
-            "append",
-            Schema.from_arrow(TABLE_SCHEMA),
-            ["day"],
-            commit_properties=CommitProperties(app_transactions=[Transaction(f"batch/{batch}", 1)]),
-        )
-        for day, path, rows in written:
-            self._learn(self._index(day), path, rows)
+                written.append(Written(day, path, rows, self._files.write(path, rows)))
+        at_ms = int(time.time() * 1000)
+        actions = [AddAction(one.path, one.size, {"day": str(one.day)}, at_ms, True, "{}") for one in written]
+        self._log.commit(actions, transaction=_transaction(batch), version=1)
+        for one in written:
+            self._learn(self._index(one.day), one.path, one.rows)
         return Appended(new=new, same=same, superseded=tuple(superseded))
 
     def _index(self, day: date) -> _Day:
@@ -148,10 +135,9 @@ class Store:
         self._days.move_to_end(day)
         while len(self._days) > MAX_INDEXED_DAYS:
             self._days.popitem(last=False)
-        for uri in self._table.file_uris(file_pruning_predicate=[("day", "=", str(day))]):
-            path = f"day={day}/{unquote(uri).rsplit('/', 1)[1]}"
+        for path in self._log.paths(day):
             if path not in known.files:
-                self._learn(known, path, read_columns(self._root / path, ["id", "digest", "version"]))
+                self._learn(known, path, self._files.read(path, ["id", "digest", "version"]))
         return known
 
     def _learn(self, known: _Day, path: str, rows: pyarrow.Table) -> None:
@@ -159,9 +145,6 @@ class Store:
             known.files.add(path)
             known.add(*(rows[name].to_numpy().astype(np.int64) for name in ("id", "digest", "version")))
 
-    def _refuse_fork(self) -> None:
-        if _forked:
-            raise StateError("forked-store", "the store was used in a forked process")
 
-
-CONFIGURATION = {"delta.dataSkippingNumIndexedCols": "0", "delta.checkpointInterval": "100"}
+def _transaction(batch: str) -> str:
+    return f"batch/{batch}"

@@ -189,6 +189,15 @@ def _claims() -> None:
         UniqueConstraint("meter", "year", "ean"),
     )
     op.create_table(
+        "access",
+        Column("id", String(32), primary_key=True),
+        Column("at", BigInteger, nullable=False, index=True),
+        Column("actor", Text, nullable=False),
+        Column("purpose", String(64), nullable=False),
+        Column("reason", Text, nullable=False),
+        Column("scope", Text, nullable=False),
+    )
+    op.create_table(
         "finding",
         Column("id", Integer, primary_key=True, autoincrement=True),
         Column("reading", BigInteger, nullable=False, index=True),
@@ -211,6 +220,12 @@ def _claims() -> None:
 
 
 def _keys() -> None:
+    op.create_table(
+        "day_key",
+        Column("day", Date, primary_key=True),
+        Column("sealed", LargeBinary, nullable=False),
+        Column("made_at", BigInteger, nullable=False),
+    )
     op.create_table(
         "vault",
         Column("id", Integer, primary_key=True, autoincrement=False),

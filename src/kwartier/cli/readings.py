@@ -1,0 +1,131 @@
+"""``kwartier readings``: what is stored of a connection, for a purpose."""
+
+import sys
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from kwartier.cli.options import HomeOption, home_folder, print_json, say
+from kwartier.cli.quarters import print_quarters, row_of, utc
+from kwartier.errors import InputError
+
+if TYPE_CHECKING:
+    from kwartier.gate.grant import Shown
+
+DAY_FORMAT = "%Y-%m-%d"
+DEFAULT_DAYS = 7
+TIMEZONE = "Europe/Amsterdam"
+
+
+class Format(StrEnum):
+    """How readings are printed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+def readings(
+    ean: Annotated[str, typer.Option("--connection", help="The EAN of the connection.")],
+    purpose: Annotated[str, typer.Option(help="What the readings are for; it is recorded, and has to be given.")] = "",
+    reason: Annotated[str, typer.Option(help="Why, in your own words; it is recorded.")] = "",
+    start: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=[DAY_FORMAT], help="The first local day (default: seven days before the end)."),
+    ] = None,
+    end: Annotated[
+        datetime | None,
+        typer.Option("--to", formats=[DAY_FORMAT], help="The first local day that is not wanted (default: today)."),
+    ] = None,
+    form: Annotated[Format, typer.Option("--format", help="How they are printed.")] = Format.TABLE,
+    out: Annotated[Path | None, typer.Option(help="A file to write to instead of stdout.")] = None,
+    home: HomeOption = None,
+) -> None:
+    """Show what is stored of one connection: registers at the end of each quarter, latest version.
+
+    Who looked, what for and at what is written down before anything is shown. Without a purpose nothing is shown.
+    """
+    from kwartier.service.home import actor, open_home
+    from kwartier.service.readings import look_up
+
+    if form is Format.PARQUET and out is None and sys.stdout.isatty():
+        raise InputError("bad-argument", "parquet is not for a terminal: give --out FILE, or send it elsewhere")
+    last = end.date() if end is not None else datetime.now(ZoneInfo(TIMEZONE)).date()
+    first = start.date() if start is not None else last - timedelta(days=DEFAULT_DAYS)
+    with open_home(home_folder(home)) as opened:
+        shown = look_up(opened, ean, first, last, actor=actor(), purpose=purpose, reason=reason)
+    _print(shown, form, out)
+    if not shown:
+        say(f"nothing is stored of connection {ean} from {first} up to {last}")
+
+
+def _print(shown: "list[Shown]", form: Format, out: Path | None) -> None:
+    if form in (Format.CSV, Format.PARQUET):
+        _write(shown, form, out)
+    elif out is not None:
+        raise InputError("bad-argument", f"--out is for csv and parquet; {form} goes to stdout")
+    elif form is Format.JSON:
+        print_json([_as_json(one) for one in shown])
+    else:
+        _show(shown)
+
+
+def _write(shown: "list[Shown]", form: Format, out: Path | None) -> None:
+    import pyarrow
+    from pyarrow import csv
+
+    from kwartier.rowfile import write_parquet
+    from kwartier.service.readings import as_table
+
+    table = as_table(shown)
+    buffer = pyarrow.BufferOutputStream()
+    if form is Format.CSV:
+        csv.write_csv(table, buffer)
+    else:
+        write_parquet(table, buffer)
+    octets = buffer.getvalue().to_pybytes()
+    if out is None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(octets)
+        return
+    try:
+        out.write_bytes(octets)
+    except OSError as error:
+        raise InputError("unwritable-file", f"{out}: {error.strerror}") from None
+
+
+def _as_json(one: "Shown") -> dict[str, object]:
+    found = one.readings
+    rows = [row_of(found, place) for place in range(len(found.times))]
+    return {
+        "ean": one.ean,
+        "meter": found.meter,
+        "opening": rows[0],
+        "rows": rows[1:],
+        "versions": {f"{day}": version for day, version in one.versions.items()},
+        "known_at": {f"{day}": utc(at) for day, at in one.known_at.items()},
+        "findings": [
+            {"code": finding.code, "start": utc(finding.start), "end": utc(finding.end), "reason": finding.reason}
+            for finding in found.findings
+        ],
+    }
+
+
+def _show(shown: "list[Shown]") -> None:
+    for one in shown:
+        found = one.readings
+        print_quarters(found, one.timezone, {})
+        stored: list[date] = sorted(one.versions)
+        say(
+            f"meter {found.meter} at connection {one.ean}: {len(stored)} of {(found.end - found.start).days} days stored"
+        )
+        for day in stored:
+            if one.versions[day] > 1:
+                say(f"{day} is version {one.versions[day]}: the meter was heard to say something else before")
+        for finding in found.findings:
+            say(f"finding {finding.code}: {finding.reason}")

@@ -1,0 +1,75 @@
+"""The table itself: which files are in it, and commits. Delta Lake keeps the log; what it does not check is checked here.
+
+The library does not look at an application's version by itself: a handle is refreshed, the version read, and the commit made
+on that same handle. It panics in a forked child, so a forked child is refused.
+"""
+
+import os
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from urllib.parse import unquote
+
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake.transaction import AddAction, RemoveAction
+
+from kwartier.errors import StateError
+from kwartier.store.schema import TABLE_SCHEMA
+
+RAW = "raw"
+ENCRYPTION = "kwartier.encryption"
+ENCRYPTED, NOT_ENCRYPTED = "aes-gcm", "none"
+CONFIGURATION = {"delta.dataSkippingNumIndexedCols": "0", "delta.checkpointInterval": "100"}
+
+_forked: list[int] = []
+os.register_at_fork(after_in_child=lambda: _forked.append(os.getpid()))
+
+
+class Log:
+    """The log of the raw table under ``folder``; used by one thread at a time."""
+
+    __slots__ = ("_table", "root")
+
+    def __init__(self, folder: Path, *, encrypted: bool) -> None:
+        _refuse_fork()
+        said = ENCRYPTED if encrypted else NOT_ENCRYPTED
+        self.root = folder / RAW
+        self.root.mkdir(parents=True, exist_ok=True)
+        self._table = DeltaTable.create(
+            self.root,
+            Schema.from_arrow(TABLE_SCHEMA),
+            mode="ignore",
+            partition_by=["day"],
+            configuration={**CONFIGURATION, ENCRYPTION: said},
+            raise_if_key_not_exists=False,
+        )
+        found = self._table.metadata().configuration.get(ENCRYPTION)
+        if found != said:
+            raise StateError("other-encryption", f"the readings in {self.root} have encryption {found!r}, not {said!r}")
+
+    def refresh(self) -> None:
+        """See what others committed."""
+        _refuse_fork()
+        self._table.update_incremental()
+
+    def transaction(self, name: str) -> int | None:
+        """The version of an application's transaction; None where there was none."""
+        return self._table.transaction_version(name)
+
+    def paths(self, day: date) -> list[str]:
+        """The files of a local day, as they are named below the root."""
+        uris = self._table.file_uris(file_pruning_predicate=[("day", "=", str(day))])
+        return [f"day={day}/{unquote(uri).rsplit('/', 1)[1]}" for uri in uris]
+
+    def commit(self, actions: Sequence[AddAction | RemoveAction], *, transaction: str, version: int) -> None:
+        """Commit on this handle as it is. Raises ``CommitFailedError`` when another was first."""
+        _refuse_fork()
+        properties = CommitProperties(app_transactions=[Transaction(transaction, version)])
+        self._table.create_write_transaction(
+            list(actions), "append", Schema.from_arrow(TABLE_SCHEMA), ["day"], commit_properties=properties
+        )
+
+
+def _refuse_fork() -> None:
+    if _forked:
+        raise StateError("forked-store", "the store was used in a forked process")

@@ -1,0 +1,154 @@
+"""Out of the store: the latest version of readings, as stacks of days of equal length.
+
+The gate alone may import this: no value leaves the store but through a grant.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow
+import pyarrow.compute as pc
+
+from kwartier.model import Missing
+from kwartier.store.files import FileKeys, Files
+from kwartier.store.log import Log
+from kwartier.store.rows import Bytes2, Integers, registers_of
+from kwartier.store.schema import CHANNELS
+
+Column: TypeAlias = "pyarrow.ChunkedArray[Any] | pyarrow.ListArray[Any]"
+MAX_DAYS = 400
+"""Local days in one look-up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """Readings of many ids for one local day, ordered by id.
+
+    Every column has a row an id, and a place for the opening at local midnight and for each of the 92, 96 or 100 quarter ends.
+    """
+
+    day: date
+    ids: Integers
+    registers: Mapping[str, Integers] = field(repr=False)
+    """Wh; meaningful where ``missing`` is 0, and 0 elsewhere."""
+    missing: Mapping[str, Bytes2] = field(repr=False)
+    status: Bytes2 = field(repr=False)
+    clock_status: Bytes2 = field(repr=False)
+    versions: Integers
+    known_at: Integers
+
+    def __len__(self) -> int:
+        """How many ids."""
+        return len(self.ids)
+
+
+class Reader:
+    """The readings in ``folder``, as they are at the moment of each question."""
+
+    def __init__(self, folder: Path, keys: FileKeys | None = None) -> None:
+        self._log = Log(folder, encrypted=keys is not None)
+        self._files = Files(self._log.root, keys)
+
+    def look_up(self, ids: Sequence[int], start: date, end: date) -> Iterator[Stack]:
+        """The latest readings of some ids for the local days from ``start`` to before ``end``, by day."""
+        if not ids or end <= start:
+            return
+        self._log.refresh()
+        wanted = np.unique(np.array(ids, np.int64))
+        lowest, highest = int(wanted[0]), int(wanted[-1])
+        value_set = pyarrow.array(wanted)
+        for number in range(min((end - start).days, MAX_DAYS)):
+            day = start + timedelta(days=number)
+            found = [self._files.find(path, lowest, highest) for path in self._log.paths(day)]
+            parts = [one.filter(pc.is_in(one["id"], value_set=value_set)) for one in found if one is not None]
+            yield from stacks(day, parts)
+
+    def scan(self, day: date) -> Iterator[Stack]:
+        """The latest readings of every id for one local day."""
+        self._log.refresh()
+        yield from stacks(day, [self._files.read(path) for path in self._log.paths(day)])
+
+    def rows(self, day: date) -> int:
+        """How many rows a local day has, every version counted."""
+        self._log.refresh()
+        return sum(self._files.count(path) for path in self._log.paths(day))
+
+
+def stacks(day: date, parts: Sequence[pyarrow.Table]) -> Iterator[Stack]:
+    """Tables of one day, in the order of their commits, as stacks of the latest rows."""
+    whole = [one for one in parts if one.num_rows]
+    if not whole:
+        return
+    table = latest(pyarrow.concat_tables(whole))
+    lengths = pc.binary_length(table["status"]).to_numpy()
+    kinds = sum(pc.is_valid(table[name]).to_numpy().astype(np.int64) << place for place, name in enumerate(CHANNELS))
+    for length in np.unique(lengths):
+        for kind in np.unique(kinds):
+            chosen = (lengths == length) & (kinds == kind)
+            if chosen.any():
+                yield _decode(day, table.filter(pyarrow.array(chosen)).combine_chunks(), int(length), int(kind))
+
+
+def latest(table: pyarrow.Table) -> pyarrow.Table:
+    """The last version of each id, ordered by id."""
+    ids, versions = table["id"].to_numpy(), table["version"].to_numpy()
+    order = np.lexsort((versions, ids))
+    ids = ids[order]
+    is_last = np.append(ids[1:] != ids[:-1], True)
+    return table.take(pyarrow.array(order[is_last]))
+
+
+def _decode(day: date, table: pyarrow.Table, length: int, kind: int) -> Stack:
+    count = table.num_rows
+    registers: dict[str, Integers] = {}
+    missing: dict[str, Bytes2] = {}
+    bases = _bases(table)
+    for place, name in enumerate(CHANNELS):
+        if not kind >> place & 1:
+            continue
+        reasons = _side(table[f"missing_{name}"], count, length)
+        steps = _integers(pc.list_flatten(table[name])).reshape(count, length - 1)
+        opening = _integers(table[f"opening_{name}"])
+        found = registers_of(opening, steps, [base[1:] for base in bases if base[0] == place])
+        registers[name] = np.where(reasons == Missing.PRESENT, found, 0)
+        missing[name] = reasons
+    return Stack(
+        day=day,
+        ids=table["id"].to_numpy(),
+        registers=registers,
+        missing=missing,
+        status=_side(table["status"], count, length),
+        clock_status=_side(table["clock_status"], count, length),
+        versions=table["version"].to_numpy().astype(np.int64),
+        known_at=table["known_at"].to_numpy(),
+    )
+
+
+def _side(column: Column, count: int, length: int) -> Bytes2:
+    """Binary values of equal length as rows of bytes; zeros where there is none."""
+    side: npt.NDArray[np.uint8] = np.zeros((count, length), np.uint8)
+    there = pc.is_valid(column).to_numpy()
+    if there.any():
+        joined = b"".join(octets for octets in column.to_pylist() if octets is not None)
+        side[there] = np.frombuffer(joined, np.uint8).reshape(-1, length)
+    return side
+
+
+def _integers(column: Column) -> Integers:
+    filled: Column = pc.fill_null(column, 0)  # type: ignore[type-var, assignment]  # the stubs know no filling with a number
+    return np.asarray(filled.to_numpy(), np.int64)
+
+
+def _bases(table: pyarrow.Table) -> list[tuple[int, int, int, int]]:
+    """Where runs begin anew: (channel, row, place, register)."""
+    column = table["bases"]
+    rows = np.flatnonzero(pc.is_valid(column).to_numpy())
+    found = []
+    for row, bases in zip(rows.tolist(), column.take(pyarrow.array(rows, pyarrow.int64())).to_pylist(), strict=True):
+        found += [(base["channel"], row, base["place"], base["register"]) for base in bases or ()]
+    return found
