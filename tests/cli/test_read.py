@@ -1,8 +1,9 @@
 """``kwartier read`` as its user meets it."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from kwartier.service.home import Home
+from kwartier.service.reading import Report, Request, read
 from kwartier.simulate.fleet import SimulatedConnection
 from tests.cli.command import Ran, run
 from tests.living import fleet
@@ -65,13 +67,59 @@ def test_purpose_and_reason_are_recorded(command: Command, living: tuple[Home, l
 
 
 def test_the_second_visit_asks_for_nothing_but_clock_and_rows(
+    living: tuple[Home, list[SimulatedConnection]],
+) -> None:
+    home, connections = living
+    sent = [visit(home, connections[0].meter, days=days).visit.traffic.messages_sent for days in range(2)]
+    # AARQ, proof, clock, rows, release
+    assert sent[1] == 5
+    assert sent[0] > sent[1]
+
+
+def visit(home: Home, meter: str, *, days: int) -> Report:
+    """A read so many days from now."""
+    request = Request(meter=meter, start=date(2026, 3, 4), end=date(2026, 3, 5), actor="os:test")
+    return read(home, request, wall=lambda: time.time() + days * 86_400)
+
+
+def test_a_connection_that_was_read_today_is_not_asked_again(
+    command: Command, living: tuple[Home, list[SimulatedConnection]]
+) -> None:
+    home, connections = living
+    one = connections[0]
+    assert command("read", one.meter, "--from", "2026-03-04").code == 0
+    for day in ("2026-03-04", "2026-03-03"):
+        ran = command("read", one.meter, "--from", day, "--json")
+        assert (ran.code, ran.out) == (1, "")
+        assert "[already-read]" in ran.err
+    claims = json.loads(command("night", "claims", "--json").out)
+    assert (claims["visits_that_asked"], claims["refused"]) == (1, {"already-read": 2})
+    words = ("--connection", one.ean, "--purpose", "customer", "--from", "2026-03-04", "--to", "2026-03-05")
+    (stored,) = json.loads(command("readings", *words, "--format", "json").out)
+    assert [(row["import_wh"], row["export_wh"]) for row in (stored["opening"], *stored["rows"])] == truth(one, stored)
+    assert home.visits.of_meter(one.meter)[0].asked
+
+
+def test_a_night_finds_what_was_read_by_hand(command: Command, living: tuple[Home, list[SimulatedConnection]]) -> None:
+    assert command("read", living[1][0].meter, "--from", "2026-03-04").code == 0
+    ran = command("night", "run", "--date", "2026-03-04", "--now", "--json")
+    table = json.loads(ran.out)
+    assert (ran.code, table["due"], table["read"]) == (0, 2, 2)
+    claims = json.loads(command("night", "claims", "--json").out)
+    assert (claims["visits_that_asked"], claims["refused"]) == (2, {})
+
+
+def test_a_day_that_is_not_over_and_a_purpose_that_is_none_are_refused(
     command: Command, living: tuple[Home, list[SimulatedConnection]]
 ) -> None:
     name = living[1][0].meter
-    visits = [json.loads(command("read", name, "--from", "2026-03-04", "--json").out)["visit"] for _ in range(2)]
-    # AARQ, proof, clock, rows, release
-    assert visits[1]["messages_sent"] == 5
-    assert visits[0]["messages_sent"] > visits[1]["messages_sent"]
+    ran = command("read", name, "--from", f"{datetime.now(UTC).date()}")
+    assert (ran.code, ran.out) == (2, "")
+    assert "[day-not-over]" in ran.err
+    ran = command("read", name, "--from", "2026-03-04", "--purpose", "curiosity")
+    assert (ran.code, ran.out) == (1, "")
+    assert "[unknown-purpose]" in ran.err
+    assert living[0].visits.of_meter(name) == []
 
 
 def test_a_stretch_that_reaches_beyond_the_buffer_says_so_row_by_row(
@@ -172,14 +220,15 @@ def test_without_keys_nothing_is_tried(command: Command, tmp_path: Path, monkeyp
 def test_a_meter_whose_counter_went_back_is_refused_until_its_keys_come_again(
     command: Command, living: tuple[Home, list[SimulatedConnection]], tmp_path: Path
 ) -> None:
-    one = living[1][0]
-    assert command("read", one.meter, "--from", "2026-03-04").code == 0
+    home, connections = living
+    one = connections[0]
+    assert visit(home, one.meter, days=0).visit.error is None
     one.station.resume(0)
-    ran = command("read", one.meter, "--from", "2026-03-04")
-    assert (ran.code, ran.out) == (1, "")
-    assert "[replayed]" in ran.err
+    report = visit(home, one.meter, days=1)
+    assert report.visit.error is not None
+    assert report.visit.error.code == "replayed"
     assert command("keys", "import", str(tmp_path / "home" / "keys.csv")).code == 0
-    assert command("read", one.meter, "--from", "2026-03-04").code == 0
+    assert visit(home, one.meter, days=2).visit.error is None
 
 
 def test_the_last_day_that_a_date_can_name_is_wrong_input(

@@ -3,14 +3,17 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kwartier.service.home import open_home
+from kwartier.service.reading import Request, read
 from tests.cli.command import Ran, run
 from tests.foreign.truth import QUARTER_S, SUMMER, is_summer, midnight, rows
 
@@ -156,11 +159,13 @@ def test_a_counter_that_fell_behind_is_recovered_once_through_the_public_client(
     with meter(first=first, count=300, expects=5000) as port:
         introduce(command, tmp_path, port, companion="hasty")
         table = json.loads(command("read", "g1", "--from", "2026-03-04", "--json").out)
-        again = json.loads(command("read", "g1", "--from", "2026-03-04", "--json").out)
+        request = Request(meter="g1", start=date(2026, 3, 4), end=date(2026, 3, 5), actor="os:test")
+        with open_home(tmp_path / "home") as home:
+            again = read(home, request, wall=lambda: time.time() + 86_400)
     check(table, "2026-03-04", "2026-03-05", first, 300)
     assert table["visit"]["attempts"] == 2
     assert [one["code"] for one in table["visit"]["findings"]] == ["counter-recovered"]
-    assert (again["visit"]["attempts"], again["visit"]["findings"]) == (1, [])
+    assert (again.visit.attempts, again.findings) == (1, ())
 
 
 def test_a_counter_that_is_far_behind_needs_an_operator(command: Command, tmp_path: Path) -> None:

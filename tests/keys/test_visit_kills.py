@@ -9,12 +9,15 @@ All meters share one encryption key, so all visits draw from one counter.
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
+from random import Random
 from threading import Thread
 from unittest.mock import patch
 
@@ -28,6 +31,7 @@ from kwartier.dlms.protection import CIPHERED_TAGS, CounterRange, SessionKeys, o
 from kwartier.dlms.server import ServerSession
 from kwartier.dlms.services import ActionRequestNormal
 from kwartier.dlms.wrapper import WrapperLink
+from kwartier.errors import Denied
 from kwartier.keys.counters import CounterKey, Counters
 from kwartier.service.home import create_home, open_home
 from kwartier.service.reading import Request, read
@@ -39,6 +43,7 @@ from tests.living import NOW
 SEED = 20_260_305
 SHARED = SessionKeys(ek=bytes(range(16)), ak=bytes(range(0xA0, 0xB0)))
 WORKERS = 3
+MAX_DAYS = 20_000
 MOST = 16
 """Messages that meters hear between two kills: a visit has seven."""
 CONTROL_KILLS = 40
@@ -137,16 +142,20 @@ def listening(stations: list[Tapped]) -> Iterator[list[int]]:
 def visit_for_ever(place: int, home: Path, meters: tuple[str, ...], honest: bool) -> None:
     """A worker: reads its meter again and again, until it is killed."""
     if not honest:
-        patch.object(Counters, "reserve", _reserve_nothing).start()  # broken on purpose, and in this process only
+        patch.object(Counters, "reserve_many", _reserve_nothing).start()  # broken on purpose, and in this process only
+    # A connection is read once a day, so that each visit is on a day of its own.
+    days = Random(os.getpid())
     with open_home(home) as opened:
         while True:
-            read(opened, Request(meter=meters[place], start=DAY, end=NEXT_DAY, actor="os:test"))
+            later_s = days.randrange(MAX_DAYS) * 86_400
+            request = Request(meter=meters[place], start=DAY, end=NEXT_DAY, actor="os:test")
+            with suppress(Denied):
+                read(opened, request, wall=lambda later_s=later_s: time.time() + later_s)  # type: ignore[misc]  # bound here
 
 
-def _reserve_nothing(counters: Counters, key: CounterKey, count: int) -> CounterRange:
+def _reserve_nothing(counters: Counters, wanted: Sequence[tuple[CounterKey, int]]) -> list[CounterRange]:
     """What a program would do that writes counters down at the end of a visit: the kill comes before it."""
-    first = counters.next_of(key)
-    return CounterRange(first, first + count)
+    return [CounterRange(first, first + count) for first, count in ((counters.next_of(k), n) for k, n in wanted)]
 
 
 def uses_of(apdu: bytes, title: bytes) -> list[Use]:

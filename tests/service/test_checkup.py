@@ -131,5 +131,5 @@ def test_a_companion_of_the_installation_that_cannot_be_used_fails(home: Path) -
 
 @pytest.mark.parametrize(("hard", "state"), [(100, WARN), (20_000, OK), (resource.RLIM_INFINITY, OK)])
 def test_too_few_open_files_are_warned_of(hard: int, state: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kwartier.service.checkup.resource.getrlimit", lambda _which: (100, hard))
+    monkeypatch.setattr("kwartier.service.files.resource.getrlimit", lambda _which: (100, hard))
     assert check(home, "open files").state == state

@@ -1,5 +1,6 @@
 """``kwartier demo``: a living system, from nothing."""
 
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -8,27 +9,29 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kwartier.cli.curve import curve
+from kwartier.cli.night import sum_up
 from kwartier.cli.options import HomeOption, home_folder, home_given, say, stdout
-from kwartier.cli.quarters import energies
+from kwartier.cli.progress import Shown
 
 if TYPE_CHECKING:
-    from kwartier.service.demo import Shown
+    from kwartier.service.demo import Demonstration
 
-CURVE_WIDTH = 48
-MAX_DEMO_METERS = 100
+CURVE_WIDTH = 96
+MAX_DEMO_METERS = 100_000
 LAST_PORT = 65535
 RECORDINGS = Path("../shared/data/households")
 
 
 def demo(
-    meters: Annotated[int, typer.Option(min=1, max=MAX_DEMO_METERS, help="How many meters.")] = 3,
+    meters: Annotated[int, typer.Option(min=1, max=MAX_DEMO_METERS, help="How many meters.")] = 1000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same meters.")] = 1,
+    faults: Annotated[str, typer.Option(help="What goes wrong: none, default, or a TOML file.")] = "default",
     serve: Annotated[
         bool | None,
         typer.Option("--serve/--no-serve", help="Keep the meters listening until Ctrl-C (default: in a terminal)."),
     ] = None,
     port: Annotated[
-        int, typer.Option(min=0, max=LAST_PORT - MAX_DEMO_METERS, help="The first meter's port (0: any free one).")
+        int, typer.Option(min=0, max=LAST_PORT, help="The port of the meters at every address (0: any free one).")
     ] = 0,
     households: Annotated[
         Path,
@@ -36,10 +39,8 @@ def demo(
     ] = RECORDINGS,
     home: HomeOption = None,
 ) -> None:
-    """Simulate some meters of two suppliers on this machine, read yesterday from each, and show it."""
-    import uvloop
-
-    from kwartier.service.demo import demonstrate
+    """Simulate a fleet of two suppliers on this machine, read yesterday from it in one night, and show how that went."""
+    from kwartier.service.demo import living
     from kwartier.service.home import create_home, named_home, open_home
 
     with tempfile.TemporaryDirectory(prefix="kwartier-demo-") as temporary:
@@ -47,53 +48,43 @@ def demo(
         stay = sys.stdin.isatty() if serve is None else serve
         create_home(folder)
         say(f"home: {folder}" + (" (for the time of this demonstration)" if temporary in str(folder) else ""))
-        with open_home(folder) as opened:
-            work = demonstrate(
-                opened,
-                count=meters,
-                seed=seed,
-                port=port,
-                recordings=households if households.is_dir() else None,
-                show=_show,
-                done=lambda shown: _sum_up(shown, folder, stay),
-                stay=stay,
-            )
-            try:
-                well = uvloop.run(work)
-            except KeyboardInterrupt:
-                return
-    if not well:
+        recordings = households if households.is_dir() else None
+        with (
+            open_home(folder) as opened,
+            living(opened, meters=meters, seed=seed, port=port, faults=faults, recordings=recordings) as read,
+        ):
+            say(f"{meters} simulated meters of two suppliers listen on this machine; the night begins")
+            with Shown() as shown:
+                found = read(shown.show, say)
+            _show(found)
+            if stay:
+                _wait(found, folder, opened.registry.list()[0][0])
+    if not found.comparison.is_clean:
         raise typer.Exit(1)
 
 
-def _show(shown: "Shown") -> None:
-    one, report = shown.connection, shown.report
+def _show(found: "Demonstration") -> None:
+    sum_up(found.day, found.counts)
     console = stdout()
-    console.print(
-        f"[bold]{one.meter}[/]  made by {one.supplier.name}, {report.companion.title} over {one.supplier.transport}"
-    )
-    result, error = report.visit.result, report.visit.error
-    if result is None:
-        console.print(f"  {'' if error is None else error.sentence()}", markup=False)
-        return
-    for name in result.readings.registers:
-        used = energies(result.readings, name)
+    console.print()
+    for name, used in (("import_wh", found.load.import_wh), ("export_wh", found.load.export_wh)):
         total_wh = sum(energy_wh or 0 for energy_wh in used)
-        console.print(f"  {name:<10} {curve(used, CURVE_WIDTH)} {total_wh // 1000:>4}.{total_wh % 1000:03d} kWh")
-    traffic = report.visit.traffic
-    took_ms = (report.visit.ended - report.visit.started).total_seconds() * 1000
-    verdict = "equal to what the household really used" if shown.equal else "[red]not what the household used[/]"
-    console.print(
-        f"  {len(result.readings.times) - 1} quarters, {traffic.messages_sent} messages, "
-        f"{traffic.bytes_received} bytes received, {took_ms:.0f} ms: {verdict}"
+        console.print(f"{name}  {curve(used, CURVE_WIDTH)}  {total_wh / 1000:.3f} kWh", soft_wrap=True)
+    compared = found.comparison
+    verdict = (
+        "every one is what the meter counted" if compared.is_clean else f"{compared.wrong} wrong, {compared.lost} lost"
     )
+    console.print()
+    console.print(f"{compared.compared} registers compared with the households: {verdict}", soft_wrap=True)
+    say(f"{found.counts.stored} of {found.counts.due} meters read, encrypted, in {found.night_s:.1f} s")
 
 
-def _sum_up(shown: "list[Shown]", folder: Path, stay: bool) -> None:
-    well = sum(one.equal for one in shown)
-    say(f"{well} of {len(shown)} meters read, encrypted, every register compared with its household")
-    if stay and shown:
-        report = shown[0].report
-        day = report.record.detail["from"]
-        say("the meters go on listening until Ctrl-C; try in another terminal:")
-        say(f"  kwartier --home {folder} read {report.meter.meter} --from {day}")
+def _wait(found: "Demonstration", folder: Path, meter: str) -> None:
+    """Until Ctrl-C or a request to end, also where whoever started us ignores Ctrl-C."""
+    say("the meters go on listening until Ctrl-C; try in another terminal:")
+    say(f"  kwartier --home {folder} night status --date {found.day}")
+    say(f"  kwartier --home {folder} fleet show {meter}")
+    both = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, both)
+    signal.sigwait(both)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, both)

@@ -1,6 +1,5 @@
 """``kwartier night``: read the whole fleet for a local day, and see how that stands."""
 
-import sys
 import time
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -8,15 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kwartier.cli.options import HomeOption, JsonOption, home_folder, print_json, print_many, print_table, say
+from kwartier.cli.progress import Shown
 
 if TYPE_CHECKING:
     from kwartier.collect.due import Counts
-    from kwartier.service.night import Progress
 
 DAY_FORMAT = "%Y-%m-%d"
 MAX_WORKERS = 64
-LINE_S = 60.0
-"""How often a line is printed where there is no terminal."""
 MAX_GAPS = 1_000_000
 
 app = typer.Typer(help="Read every meter of the fleet for a local day, and see how that stands.", no_args_is_help=True)
@@ -53,7 +50,7 @@ def run(
     from kwartier.service.night import run as carry_out
 
     request = Request(day=_day(day), workers=workers, at_once=now, actor=actor(), reason=reason)
-    with open_home(home_folder(home)) as opened, _Shown() as shown:
+    with open_home(home_folder(home)) as opened, Shown() as shown:
         counts = carry_out(opened, request, show=shown.show, say=say)
     if as_json:
         print_json(as_table(request.day, counts, running=False))
@@ -203,40 +200,3 @@ def sum_up(day: date, counts: "Counts") -> None:
         *((f"  {code}", f"{count}") for code, count in counts.causes.items()),
     ]
     print_table(rows)
-
-
-class _Shown:
-    """Progress: a bar on a terminal, else a line a minute."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as Bar
-
-        self._bar: Bar | None = None
-        if sys.stderr.isatty():
-            columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[more]}"), TimeRemainingColumn())
-            self._bar = Bar(*columns, console=Console(stderr=True))
-        self._task = None if self._bar is None else self._bar.add_task("", total=None, more="")
-        self._next_s = time.monotonic() + LINE_S
-
-    def __enter__(self) -> "_Shown":
-        if self._bar is not None:
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def show(self, progress: "Progress") -> None:
-        """How far the run is."""
-        done = progress.already + progress.stored + progress.refused + progress.failed
-        more = (
-            f"{progress.open} open, {progress.waiting} to be tried again, {progress.refused + progress.failed} missed"
-        )
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, total=progress.due, completed=done, more=more)
-        elif time.monotonic() >= self._next_s:
-            self._next_s = time.monotonic() + LINE_S
-            say(f"{done} of {progress.due} meters, {more}")

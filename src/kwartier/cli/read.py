@@ -7,12 +7,13 @@ import typer
 
 from kwartier.cli.options import HomeOption, JsonOption, home_folder, print_json, say
 from kwartier.cli.quarters import print_quarters, row_of, utc
-from kwartier.errors import InputError
+from kwartier.errors import InputError, LinkLost
 
 if TYPE_CHECKING:
     from kwartier.service.reading import Report
 
 DAY_FORMAT = "%Y-%m-%d"
+DAY = timedelta(days=1)
 REASONS_SHOWN = 5
 
 EndOption = Annotated[
@@ -33,7 +34,10 @@ def read(
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
-    """Visit one meter and show its quarter-hour registers, one row for each quarter of the local days."""
+    """Visit one meter, store its quarter-hour registers and show them, one row for each quarter of the local days.
+
+    A connection is read at most once a day: what was read today is in `kwartier readings`.
+    """
     from kwartier.service.home import actor, open_home
     from kwartier.service.reading import Request
     from kwartier.service.reading import read as carry_out
@@ -49,6 +53,8 @@ def read(
         say(f"warning: meter {meter} is read under keys of origin delivery, which its supplier knows")
     if report.visit.error is not None:
         raise report.visit.error
+    if report.readings is None:
+        raise LinkLost("not-closed-yet", f"the clock of meter {meter} has not come to the end of {last - DAY} yet")
     if as_json:
         print_json(as_table(report))
     else:
@@ -63,12 +69,9 @@ def _day_after(day: date) -> date:
 
 def as_table(report: "Report") -> dict[str, object]:
     """What ``--json`` prints: the opening, a row for each quarter, and the visit."""
-    from kwartier.service.reading import findings_of
-
-    result = report.visit.result
-    if result is None:
+    readings = report.readings
+    if readings is None:
         raise ValueError("a visit that failed has no table")
-    readings = result.readings
     rows = [row_of(readings, place) for place in range(len(readings.times))]
     record = report.record
     return {
@@ -85,10 +88,16 @@ def as_table(report: "Report") -> dict[str, object]:
             "actor": record.actor,
             "companion": report.companion.name,
             "assumption": report.companion.assumption,
-            **record.detail,
+            "from": readings.start.isoformat(),
+            "to": readings.end.isoformat(),
+            "attempts": report.visit.attempts,
+            "bytes_sent": report.visit.traffic.bytes_sent,
+            "bytes_received": report.visit.traffic.bytes_received,
+            "messages_sent": report.visit.traffic.messages_sent,
+            "drift_s": None if report.visit.result is None else report.visit.result.drift_s,
             "findings": [
                 {"code": one.code, "start": utc(one.start), "end": utc(one.end), "reason": one.reason}
-                for one in findings_of(report.visit)
+                for one in report.findings
             ],
         },
     }
@@ -96,28 +105,24 @@ def as_table(report: "Report") -> dict[str, object]:
 
 def show(report: "Report") -> None:
     """The table and its curve, for people."""
-    result = report.visit.result
-    if result is None:
+    readings = report.readings
+    if readings is None:
         return
-    readings = result.readings
     print_quarters(readings, report.meter.timezone, report.companion.status_bits)
     _remark(report)
 
 
 def _remark(report: "Report") -> None:
     """What a reader has to know beside the numbers, on stderr."""
-    from kwartier.service.reading import findings_of
-
-    result, traffic = report.visit.result, report.visit.traffic
-    if result is None:
+    result, readings, traffic = report.visit.result, report.readings, report.visit.traffic
+    if result is None or readings is None:
         return
-    readings = result.readings
     quarters = len(readings.times) - 1
     for name, column in readings.missing.items():
         gone = int((column[1:] != 0).sum())
         if gone:
             say(f"{gone} of {quarters} quarters have no {name}")
-    for finding in findings_of(report.visit)[:REASONS_SHOWN]:
+    for finding in report.findings[:REASONS_SHOWN]:
         say(f"finding {finding.code}: {finding.reason}")
     if report.companion.assumption:
         say(f"companion {report.companion.name} is an assumption: {report.companion.title}")

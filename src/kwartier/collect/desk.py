@@ -132,7 +132,8 @@ class Desk:
         return self._tasks(granted)
 
     def _partners(self, one: Wanted) -> Collection[str]:
-        return self._dues.of_connection(self._rules.day, one.ean)
+        day = self._rules.day
+        return [meter.meter for meter in self._registry.meters_of(one.ean, day, day + timedelta(days=1))]
 
     def _tasks(self, granted: Sequence[tuple[Again, Wanted]]) -> list[Task]:
         names = [one.job.meter for one, _ in granted]
@@ -220,7 +221,7 @@ class Desk:
         now = int(self._wall())
         rows = [row for one in batch for row in one.days]
         with writing(self._engine) as connection:
-            self._visits.record_within(connection, [self._record(one.done) for one in batch])
+            self._visits.record_within(connection, [self.record(one.done) for one in batch])
             self._learn(connection, batch, at=now)
             unasked = [one.done.task.claim for one in batch if not one.done.asked]
             self._claims.settle_within(connection, (), unasked, at=now)
@@ -273,7 +274,8 @@ class Desk:
         self._visits.forget_layouts_within(connection, stale)
         self._visits.save_drifts_within(connection, drifts, at=at)
 
-    def _record(self, done: Done) -> VisitRecord:
+    def record(self, done: Done) -> VisitRecord:
+        """What is kept of a visit: codes and counts, never a reading."""
         task, visit = done.task, done.visit
         result = visit.result
         found = visit.findings if result is None else visit.findings + result.findings

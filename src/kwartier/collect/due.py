@@ -213,12 +213,6 @@ class Dues:
                     found.setdefault(meter, []).append(missing)
         return found
 
-    def of_connection(self, day: date, ean: str) -> list[str]:
-        """The meters of ``ean`` that are due for ``day``: two on the day of an exchange."""
-        query = select(dues.c.meter).where(dues.c.day == day, dues.c.ean == ean)
-        with reading(self._engine) as connection:
-            return list(connection.execute(query).scalars())
-
     def record_stored(self, connection: Connection, rows: Sequence[Mapping[str, object]], *, at: int) -> None:
         """Days (``day``, ``meter``, ``quarters``, ``present``) that are stored, as a part of the caller's transaction."""
         if not rows:

@@ -189,7 +189,7 @@ class Leases:
         if settled:
             statement = (
                 update(dues)
-                .where(dues.c.day == day, dues.c.meter == bindparam("of_meter"))
+                .where(dues.c.day == day, dues.c.meter == bindparam("of_meter"), dues.c.state != State.STORED)
                 .values(
                     state=bindparam("to_state"),
                     code=case((bindparam("why") == "", dues.c.code), else_=bindparam("why")),

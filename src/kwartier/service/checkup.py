@@ -1,7 +1,6 @@
 """What `doctor` looks at: each thing that an installation needs, with what to do when it is not there."""
 
 import os
-import resource
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from kwartier.cosem.companion import companions, load
 from kwartier.database import troubles as database_troubles
 from kwartier.errors import KwartierError, explanations
 from kwartier.keys.vault import ENVIRONMENT, FILE_NAME, OTHERS
+from kwartier.service.files import present
 from kwartier.service.home import Home, open_home
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -109,10 +109,12 @@ def _time_zones() -> Check:
 
 
 def _file_limit() -> Check:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    state = OK if hard >= GOOD_FILE_LIMIT or hard == resource.RLIM_INFINITY else WARN
-    advice = "" if state == OK else f"raise the hard limit of open files to {GOOD_FILE_LIMIT}"
-    return Check(name="open files", state=state, detail=f"limit {soft}, at most {hard}", advice=advice)
+    """Each visit of a night is an open file; so many fit into one process."""
+    limit = present()
+    state = OK if limit.hard >= GOOD_FILE_LIMIT else WARN
+    advice = "" if state == OK else f"raise the hard limit of open files to {GOOD_FILE_LIMIT}, or use more workers"
+    detail = f"limit {limit.soft}, at most {limit.hard}: {limit.visits} visits at once in one process"
+    return Check(name="open files", state=state, detail=detail, advice=advice, count=limit.visits)
 
 
 def _keys(home: Home) -> Iterator[Check]:

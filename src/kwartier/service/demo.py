@@ -1,135 +1,109 @@
-"""A living system on one machine: simulated meters on loopback, an installation that knows them, and a visit to each.
+"""A living system on one machine: a simulated fleet on loopback, an installation that knows it, and a night that reads it.
 
-Everything goes the way that real meters go: the fleet and its keys are imported from files, counters are reserved in the
-home's database, and what is read is compared with the households that the meters count.
+Everything goes the way that a real fleet goes: it is imported from its files, counters are reserved in the home's database, the
+night runs in a process of its own, and what it stored is compared with what the households used, through the gate.
 """
 
-import asyncio
-import os
-import signal
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
-from kwartier.errors import InputError
+import numpy as np
+import numpy.typing as npt
+
+from kwartier.collect.due import Counts
+from kwartier.gate.grant import Grant, Scope
+from kwartier.service import night
+from kwartier.service.compare import compare_night
 from kwartier.service.home import Home, actor
-from kwartier.service.reading import Report, Request, counters_of, visit
-from kwartier.simulate.fleet import SimulatedConnection, draw, write_fleet, write_keys
-from kwartier.simulate.host import serve
+from kwartier.service.night import Progress, Request
+from kwartier.service.simulating import beside
+from kwartier.simulate import faults as faulty
+from kwartier.simulate.compare import Comparison
+from kwartier.simulate.world import World
 
-HOST = "127.0.0.1"
-TIMEZONE = "Europe/Amsterdam"
 REASON = "demonstration with simulated meters"
+VISIT_DEADLINE_S = 6.0
+"""Shorter than in real life, so that a meter that does not answer is not waited for while somebody watches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """One visit of the demonstration: ``equal`` is whether every register that was read is the household's own."""
+class Load:
+    """What the fleet used in each quarter of the day, in Wh, over the meters that have it; None: no meter has."""
 
-    connection: SimulatedConnection
-    report: Report
-    equal: bool
+    import_wh: list[int | None] = field(repr=False)
+    export_wh: list[int | None] = field(repr=False)
 
 
-@asynccontextmanager
-async def listening(connections: Sequence[SimulatedConnection], port: int) -> AsyncIterator[list[int]]:
-    """The meters listen at ``port`` and those after it (0: any free ones) until the block ends; their ports.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demonstration:
+    """How it went."""
 
-    Raises ``InputError`` port-in-use when one of them cannot be had.
+    day: date
+    counts: Counts
+    load: Load
+    comparison: Comparison
+    night_s: float
+
+
+@contextmanager
+def living(
+    home: Home, *, meters: int, seed: int, port: int, faults: str, recordings: Path | None
+) -> Iterator[Callable[[Callable[[Progress], None], Callable[[str], None]], Demonstration]]:
+    """A fleet that listens and that ``home`` knows, until the block ends. What is given reads it and says how that went.
+
+    Raises ``InputError`` port-in-use when the fleet cannot listen.
     """
-    servers: list[asyncio.Server] = []
-    try:
-        for number, one in enumerate(connections):
-            wanted = port + number if port else 0
-            try:
-                servers.append(await serve(one.station, HOST, wanted))
-            except OSError as error:
-                reason = os.strerror(error.errno) if error.errno else type(error).__name__
-                raise InputError("port-in-use", f"no meter can listen at port {wanted} ({reason})") from None
-        yield [server.sockets[0].getsockname()[1] for server in servers]
-    finally:
-        for server in servers:
-            server.close()
+    world = World(seed=seed, count=meters, faults=faulty.load(faults), recordings=recordings)
+    with tempfile.TemporaryDirectory(prefix="kwartier-fleet-") as folder, beside(world, Path(folder), port=port):
+        _introduce(home, Path(folder))
+        yield lambda show, say: _read(home, Path(folder), show, say)
 
 
-async def demonstrate(
-    home: Home,
-    *,
-    count: int,
-    seed: int,
-    port: int,
-    recordings: Path | None,
-    show: Callable[[Shown], None],
-    done: Callable[[list[Shown]], None],
-    stay: bool,
-) -> bool:
-    """Make ``count`` meters, tell ``home`` of them, read yesterday from each; whether all were read and equal the truth.
-
-    ``show`` is called after each visit, ``done`` after the last. ``stay``: the meters then go on listening until they are
-    told to stop.
-    """
-    connections = draw(count, seed=seed, now=time.time, recordings=recordings)
-    async with listening(connections, port) as ports:
-        _introduce(home, connections, ports)
-        day = datetime.now(ZoneInfo(TIMEZONE)).date() - timedelta(days=1)
-        shown: list[Shown] = []
-        for one in connections:
-            shown.append(await _visit(home, one, day))
-            show(shown[-1])
-        done(shown)
-        if stay:
-            await _told_to_stop()
-    return all(one.equal for one in shown)
-
-
-async def _told_to_stop() -> None:
-    """Until Ctrl-C or a request to end, also where whoever started us ignores Ctrl-C."""
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for one in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(one, stop.set)
-    await stop.wait()
-
-
-def _introduce(home: Home, connections: Sequence[SimulatedConnection], ports: Sequence[int]) -> None:
+def _introduce(home: Home, folder: Path) -> None:
     """Import the fleet and its keys from the files that an operator would use."""
-    with tempfile.TemporaryDirectory() as folder:
-        fleet, keys = Path(folder, "fleet.csv"), Path(folder, "keys.csv")
-        write_fleet(fleet, connections, ports, HOST)
-        write_keys(keys, connections)
-        now = int(time.time())
-        home.registry.import_file(fleet, at=now)
-        home.keyring.import_file(keys, at=now, actor=actor(), own_title=home.settings.own_title)
-    for one in connections:
-        held = home.keyring.keys_of(one.meter)
-        if held is not None:
-            one.station.resume(max(0, counters_of(home, home.registry.meter(one.meter), held).peer_counter))
+    now = int(time.time())
+    home.registry.import_file(folder / "fleet.csv", at=now)
+    home.registry.import_modules(folder / "modules.csv", at=now)
+    home.keyring.import_file(folder / "keys.csv", at=now, actor=actor(), own_title=home.settings.own_title)
 
 
-async def _visit(home: Home, one: SimulatedConnection, day: date) -> Shown:
-    request = Request(
-        meter=one.meter,
-        start=day,
-        end=day + timedelta(days=1),
-        purpose="test",
-        reason=REASON,
-        actor=actor(),
+def _read(home: Home, folder: Path, show: Callable[[Progress], None], say: Callable[[str], None]) -> Demonstration:
+    day = night.yesterday(time.time())
+    request = Request(day=day, workers=1, at_once=True, actor=actor(), reason=REASON, deadline_s=VISIT_DEADLINE_S)
+    begun = time.monotonic()
+    counts = night.run(home, request, show=show, say=say)
+    took_s = time.monotonic() - begun
+    scope = Scope(start=day, end=day + timedelta(days=1))
+    grant = home.gate.open(actor=actor(), purpose="test", reason=REASON, scope=scope)
+    return Demonstration(
+        day=day,
+        counts=counts,
+        load=load_of(grant, day),
+        comparison=compare_night(home, folder, day, actor=actor()),
+        night_s=took_s,
     )
-    report = await visit(home, request)
-    return Shown(connection=one, report=report, equal=_equals_truth(one, report))
 
 
-def _equals_truth(one: SimulatedConnection, report: Report) -> bool:
-    result = report.visit.result
-    if result is None:
-        return False
-    readings = result.readings
-    truth = dict(zip(("import_wh", "export_wh"), one.household.registers(readings.times), strict=True))
-    return all(
-        bool((readings.missing[name] == 0).all()) and bool((column == truth[name]).all())
-        for name, column in readings.registers.items()
-    )
+def load_of(grant: Grant, day: date) -> Load:
+    """The load of the whole fleet on one local day."""
+    sums: dict[str, npt.NDArray[np.int64]] = {}
+    counted: dict[str, npt.NDArray[np.int64]] = {}
+    for stack, _ in grant.day(day):
+        for name, registers in stack.registers.items():
+            there = stack.missing[name] == 0
+            both = there[:, 1:] & there[:, :-1]
+            # A register that starts anew or rolls over has no difference of its own.
+            energy = np.diff(registers, axis=1)
+            both &= energy >= 0
+            sums[name] = sums.get(name, np.zeros(energy.shape[1], np.int64)) + np.where(both, energy, 0).sum(axis=0)
+            counted[name] = counted.get(name, np.zeros(energy.shape[1], np.int64)) + both.sum(axis=0)
+    curves = {
+        name: [int(one) if count else None for one, count in zip(column, counted[name], strict=True)]
+        for name, column in sums.items()
+    }
+    return Load(import_wh=curves.get("import_wh", []), export_wh=curves.get("export_wh", []))

@@ -37,6 +37,8 @@ class Request:
     at_once: bool
     actor: str
     reason: str = ""
+    deadline_s: float | None = None
+    """The total time of a visit; None: as the settings say."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -123,6 +125,7 @@ def run(home: Home, request: Request, *, show: Callable[[Progress], None], say: 
             reason=request.reason or f"night of {request.day}",
             actor=request.actor,
             until=None if request.at_once else float(_closes(home, request.day)),
+            deadline_s=request.deadline_s,
         )
         _supervise(orders, request.workers, progress, show, say)
     if not request.at_once and time.time() >= _closes(home, request.day):

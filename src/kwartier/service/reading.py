@@ -1,34 +1,39 @@
-"""Reading one meter for some local days: the wiring from a home to a visit, and the record that it always leaves.
+"""Reading one meter for some local days, because somebody asks for it now.
 
-Companion, keys, counters and what the meter once said of its profile come from the home; the visit is carried out; how it
-ended, for whom and why is stored, never what was read. A layout that a meter's answer no longer fits is forgotten, so that
-the next visit asks again what the profile holds.
+It is the way of a night for one meter: a grant and a claim are written down before the meter is asked, what comes is stored,
+and the visit leaves its record, also when it fails. So a connection that was read today is not read again, and what was read
+by hand is not asked for by the next night.
 """
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, timedelta
 
 import uvloop
 
-from kwartier.clock import local_day, quarter_ends
-from kwartier.collect.visit import Credentials, Visit, Visitor
+from kwartier.clock import midnight, quarter_ends
+from kwartier.collect.by_hand import ByHand
+from kwartier.collect.claims import Claims
+from kwartier.collect.lease import Job
+from kwartier.collect.night_visit import carry_out
+from kwartier.collect.outcome import Again, Done, Task, stretches_of
+from kwartier.collect.visit import Visit
 from kwartier.cosem import companion as companions
 from kwartier.cosem.companion import Companion
-from kwartier.cosem.layout import Layout
-from kwartier.cosem.reading import Outcome, read_quarters
+from kwartier.cosem.harvest import Harvest
 from kwartier.dlms.handshake import NO_SECURITY
-from kwartier.errors import InputError, KwartierError, WireError
+from kwartier.errors import Denied, InputError
 from kwartier.fleet.visits import VisitRecord
-from kwartier.keys.keyring import DELIVERY, MeterKeys
-from kwartier.keys.source import MeterCounters
-from kwartier.model import Finding, Meter
+from kwartier.gate.grant import Scope
+from kwartier.keys.keyring import DELIVERY
+from kwartier.model import Finding, Meter, Readings
 from kwartier.service.home import Home
+from kwartier.service.worker import Orders, desk_of
 
 DEFAULT_PURPOSE = "validation"
-PROFILE_CODES = frozenset({"bad-row", "bad-register", "bad-status", "bad-stamp", "bad-buffer", "no-first-stamp"})
-"""What an answer that does not fit the remembered layout looks like."""
+ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,108 +56,72 @@ class Report:
 
     meter: Meter
     companion: Companion
-    visit: Visit[Outcome] = field(repr=False)
+    visit: Visit[Harvest] = field(repr=False)
     record: VisitRecord
     delivery_keys: bool
     """Whether the meter was read under keys that its supplier knows."""
 
+    @property
+    def readings(self) -> Readings | None:
+        """What came; None where the visit brought nothing whole."""
+        result = self.visit.result
+        return result.readings[0] if result is not None and result.readings else None
 
-def read(home: Home, request: Request) -> Report:
-    """Visit one meter. Raises ``InputError`` for what cannot be tried at all; how the visit ended is in the report."""
-    return uvloop.run(visit(home, request))
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is to be remarked about the visit: of the conversation first, then of the rows."""
+        result = self.visit.result
+        return self.visit.findings if result is None else self.visit.findings + result.findings
 
 
-async def visit(home: Home, request: Request) -> Report:
+def read(home: Home, request: Request, *, wall: Callable[[], float] = time.time) -> Report:
+    """Visit one meter; how that ended is in the report. ``wall`` gives UTC seconds.
+
+    Raises ``InputError`` for what cannot be tried at all, and ``Denied`` where the purpose does not allow it or the read that
+    the connection has today is spent: already-read, claimed-by-another, repeats-spent.
+    """
+    return uvloop.run(visit(home, request, wall=wall))
+
+
+async def visit(home: Home, request: Request, *, wall: Callable[[], float] = time.time) -> Report:
     """The same within a running loop."""
     meter = home.registry.meter(request.meter)
-    quarter_ends(
-        request.start, request.end, meter.timezone
-    )  # refuses days that make no sense before anybody is bothered
-    companion = companions.load(meter.companion, home.companion_folder)
+    # Days that make no sense are refused before anybody is bothered, and so are those of which no meter knows the end.
+    quarter_ends(request.start, request.end, meter.timezone)
+    last = request.end - ONE_DAY
+    if wall() < midnight(request.end, meter.timezone):
+        raise InputError("day-not-over", f"{last} ends at its midnight, and it is not there yet")
     keys = home.keyring.keys_of(meter.meter)
-    visitor: Visitor[Outcome] = Visitor(
-        meter,
-        companion,
-        _credentials(home, meter, keys),
-        deadline_s=request.deadline_s or home.settings.read_deadline_s,
-        wall=lambda: datetime.now(UTC),
-        max_pdu=home.settings.max_pdu,
-    )
-    known = home.visits.layout(meter.meter)
-    done = await visitor.visit(
-        lambda: read_quarters(
-            companion,
-            meter=meter.meter,
-            start=request.start,
-            end=request.end,
-            timezone=meter.timezone,
-            now=time.time,
-            known=known,
-            clock=True,
-        )
-    )
-    record = _record(request, meter, done)
-    await asyncio.get_running_loop().run_in_executor(None, _remember, home, known, done, record)
-    delivery = keys is not None and keys.origin == DELIVERY
-    return Report(meter=meter, companion=companion, visit=done, record=record, delivery_keys=delivery)
-
-
-def counters_of(home: Home, meter: Meter, keys: MeterKeys) -> MeterCounters:
-    """The invocation counters between this installation and ``meter`` under ``keys``."""
-    return MeterCounters(
-        home.keyring.counters,
-        ek_fingerprint=keys.ek_fingerprint,
-        own_title=home.settings.own_title,
-        meter_title=meter.system_title,
-    )
-
-
-def findings_of(done: Visit[Outcome]) -> tuple[Finding, ...]:
-    """What is to be remarked about a visit: of the conversation first, then of the rows."""
-    return done.findings if done.result is None else done.findings + done.result.readings.findings
-
-
-def _credentials(home: Home, meter: Meter, keys: MeterKeys | None) -> Credentials:
-    if keys is None:
-        if meter.mechanism == NO_SECURITY and meter.policy == "none":
-            return Credentials(own_title=home.settings.own_title)
+    if keys is None and not (meter.mechanism == NO_SECURITY and meter.policy == "none"):
         raise InputError("meter-without-keys", f"there are no keys of meter {meter.meter}")
-    return Credentials(own_title=home.settings.own_title, keys=keys.session, counters=counters_of(home, meter, keys))
-
-
-def _record(request: Request, meter: Meter, done: Visit[Outcome]) -> VisitRecord:
-    findings = [{"code": one.code, "start": one.start, "end": one.end} for one in findings_of(done)]
-    detail: dict[str, object] = {
-        "from": request.start.isoformat(),
-        "to": request.end.isoformat(),
-        "attempts": done.attempts,
-        "bytes_sent": done.traffic.bytes_sent,
-        "bytes_received": done.traffic.bytes_received,
-        "messages_sent": done.traffic.messages_sent,
-        "drift_s": None if done.result is None else done.result.drift_s,
-        "findings": findings,
-    }
-    return VisitRecord(
-        meter=meter.meter,
-        ean=meter.ean,
-        date=local_day(int(done.started.timestamp()), meter.timezone),
-        started=done.started,
-        ended=done.ended,
-        outcome=done.outcome,
+    scope = Scope(start=request.start, end=request.end, eans=(meter.ean,))
+    home.gate.open(actor=request.actor, purpose=request.purpose, reason=request.reason, scope=scope)
+    orders = Orders(
+        home=home.path,
+        day=last,
+        at_once=True,
+        max_tries=1,
         purpose=request.purpose,
         reason=request.reason,
         actor=request.actor,
-        detail=detail,
+        until=None,
     )
-
-
-def _remember(home: Home, known: Layout | None, done: Visit[Outcome], record: VisitRecord) -> None:
-    home.visits.record(record)
-    if done.result is not None and done.result.layout != known:
-        home.visits.save_layout(record.meter, done.result.layout, at=int(done.ended.timestamp()))
-    elif known is not None and _layout_is_stale(done.error):
-        home.visits.forget_layout(record.meter)
-
-
-def _layout_is_stale(error: KwartierError | None) -> bool:
-    return isinstance(error, WireError) and error.code in PROFILE_CODES
+    leases = ByHand(home.engine, Claims(home.engine), meter)
+    desk = desk_of(home, orders, wall, leases=leases)
+    job = Job(meter.meter, meter.ean, meter.timezone, 0, "", int(wall()))
+    days = [request.start + ONE_DAY * number for number in range((request.end - request.start).days)]
+    wanted = Again(at=wall(), job=job, stretches=stretches_of(days), tries=0, code="by-hand")
+    loop = asyncio.get_running_loop()
+    tasks: list[Task] = await loop.run_in_executor(None, desk.prepare, [wanted])
+    if not tasks:
+        raise Denied(leases.settled[-1].code, f"connection {meter.ean} will not be asked for readings today")
+    deadline_s = request.deadline_s or home.settings.read_deadline_s
+    done: Done = await carry_out(tasks[0], wall=wall, deadline_s=deadline_s, max_pdu=home.settings.max_pdu)
+    await loop.run_in_executor(None, desk.settle, [done])
+    return Report(
+        meter=meter,
+        companion=companions.load(meter.companion, home.companion_folder),
+        visit=done.visit,
+        record=desk.record(done),
+        delivery_keys=keys is not None and keys.origin == DELIVERY,
+    )

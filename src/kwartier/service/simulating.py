@@ -1,12 +1,17 @@
 """A simulated fleet as a process: it listens, says where in files, and goes on until it is told to stop."""
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from multiprocessing.connection import Connection
 from pathlib import Path
+
+import uvloop
 
 from kwartier.errors import InputError
 from kwartier.simulate import truth
@@ -25,9 +30,15 @@ async def run_fleet(
     port: int,
     latency: Latency | None,
     ready: Callable[[], None],
+    parent: int | None = None,
 ) -> None:
-    """Listen, then write the files into ``out``, keys last; call ``ready`` and stay until SIGTERM or SIGINT."""
+    """Listen, then write the files into ``out``, keys last; call ``ready`` and stay until SIGTERM or SIGINT.
+
+    ``parent``: a descriptor that becomes readable when whoever started us is gone, which ends it, too.
+    """
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    if parent is not None:
+        loop.add_reader(parent, stop.set)
     for one in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(one, stop.set)
     running = Running(world, now=_time(clock), has_clocks=clock is not None, latency=latency)
@@ -39,6 +50,47 @@ async def run_fleet(
         await stop.wait()
     finally:
         running.close()
+
+
+@contextmanager
+def beside(world: World, out: Path, *, port: int) -> Iterator[None]:
+    """The fleet in a process of its own, listening and its files written, until the block ends. Raises ``InputError``."""
+    context = multiprocessing.get_context("spawn")
+    heard, told = context.Pipe(duplex=False)
+    process = context.Process(target=_be_beside, args=(world, out, port, told), daemon=True)
+    process.start()
+    told.close()
+    try:
+        try:
+            complaint = heard.recv()
+        except EOFError:
+            complaint = ("internal-error", "the simulated fleet ended before it was ready")
+        if complaint is not None:
+            raise InputError(*complaint)
+        yield
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _be_beside(world: World, out: Path, port: int, told: Connection) -> None:
+    starter = multiprocessing.parent_process()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; whoever started us decides
+    try:
+        uvloop.run(
+            run_fleet(
+                world,
+                out,
+                clock=None,
+                origin="operator",
+                port=port,
+                latency=None,
+                ready=lambda: told.send(None),
+                parent=None if starter is None else starter.sentinel,
+            )
+        )
+    except InputError as error:
+        told.send((error.code, error.detail))
 
 
 def _time(clock: datetime | None) -> Callable[[], float]:

@@ -54,6 +54,10 @@ class Orders:
     reason: str
     actor: str
     until: float | None
+    max_tries: int | None = None
+    """None: as the night goes about it."""
+    deadline_s: float | None = None
+    """The total time of a visit; None: as the settings say."""
 
 
 def rules_of(orders: Orders) -> Rules:
@@ -61,7 +65,7 @@ def rules_of(orders: Orders) -> Rules:
     return Rules(
         day=orders.day,
         at_once=orders.at_once,
-        max_tries=TRIES_AT_ONCE if orders.at_once else TRIES_IN_WINDOW,
+        max_tries=orders.max_tries or (TRIES_AT_ONCE if orders.at_once else TRIES_IN_WINDOW),
         backoff_s=BACKOFF_AT_ONCE_S if orders.at_once else BACKOFF_IN_WINDOW_S,
         max_backoff_s=MAX_BACKOFF_S,
         purpose=orders.purpose,
@@ -77,7 +81,7 @@ def room_of(open_visits: int) -> Room:
     return Room(first=max(1, fits - again), again=again)
 
 
-def desk_of(home: Home, orders: Orders, wall: Callable[[], float] = time.time) -> Desk:
+def desk_of(home: Home, orders: Orders, wall: Callable[[], float] = time.time, leases: Leases | None = None) -> Desk:
     """The paper work of this process in this home."""
     claims = Claims(home.engine)
     return Desk(
@@ -87,7 +91,7 @@ def desk_of(home: Home, orders: Orders, wall: Callable[[], float] = time.time) -
         visits=home.visits,
         claims=claims,
         dues=Dues(home.engine, home.settings.dso),
-        leases=Leases(home.engine, claims, dso=home.settings.dso),
+        leases=leases or Leases(home.engine, claims, dso=home.settings.dso),
         ids=Ids(home.engine),
         sink=home.open_store(),
         own_title=home.settings.own_title,
@@ -125,7 +129,9 @@ async def run(
     settings = home.settings
     engine = Engine(
         desk_of(home, orders, wall),
-        partial(carry_out, wall=wall, deadline_s=settings.visit_deadline_s, max_pdu=settings.max_pdu),
+        partial(
+            carry_out, wall=wall, deadline_s=orders.deadline_s or settings.visit_deadline_s, max_pdu=settings.max_pdu
+        ),
         room=room_of(settings.open_visits),
         office=office,
         wall=wall,

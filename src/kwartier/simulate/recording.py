@@ -2,6 +2,7 @@
 
 import csv
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from kwartier.simulate.household import EPOCH_S, QUARTER_S, Energy
 
 QUARTERS = 366 * 96
 """Quarters in a household's year: a leap year, like the recorded one."""
+MAX_FILES = 64
 MAX_QUARTER_WH = 16_560
 """120 % of the largest small connection (3x80 A) for a quarter: no recorded value may be above it."""
 
@@ -47,6 +49,16 @@ def recorded(path: Path, seed: int = 0) -> Repeating:
     ``seed`` shifts it by whole weeks and scales it a little, so that many households can be made of one. A file that is
     shorter than a year repeats. Raises :class:`InputError` for a row that is not a number or beyond any connection.
     """
+    net = np.resize(_net_of(path), QUARTERS)
+    generator = np.random.default_rng(seed)
+    weeks = int(generator.integers(0, 52)) if seed else 0
+    scale = float(generator.uniform(0.7, 1.3)) if seed else 1.0
+    return _from_net(np.roll(net, -weeks * 7 * 96) * scale, generator)
+
+
+@lru_cache(maxsize=MAX_FILES)
+def _net_of(path: Path) -> npt.NDArray[np.float64]:
+    """The quarter energies of a file in Wh; read once, since many households are made of it."""
     values: list[float] = []
     with path.open(encoding="utf-8", newline="") as lines:
         for number, row in enumerate(csv.DictReader(lines), start=2):
@@ -63,11 +75,7 @@ def recorded(path: Path, seed: int = 0) -> Repeating:
                 raise InputError("bad-household", f"{path.name}: more than {QUARTERS} quarters")
     if not values:
         raise InputError("bad-household", f"{path.name} holds no quarter")
-    generator = np.random.default_rng(seed)
-    net = np.resize(np.asarray(values), QUARTERS)
-    weeks = int(generator.integers(0, 52)) if seed else 0
-    scale = float(generator.uniform(0.7, 1.3)) if seed else 1.0
-    return _from_net(np.roll(net, -weeks * 7 * 96) * scale, generator)
+    return np.asarray(values)
 
 
 def _from_net(net: npt.NDArray[np.float64], generator: np.random.Generator) -> Repeating:

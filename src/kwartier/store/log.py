@@ -21,8 +21,8 @@ ENCRYPTION = "kwartier.encryption"
 ENCRYPTED, NOT_ENCRYPTED = "aes-gcm", "none"
 CONFIGURATION = {"delta.dataSkippingNumIndexedCols": "0", "delta.checkpointInterval": "100"}
 
-_forked: list[int] = []
-os.register_at_fork(after_in_child=lambda: _forked.append(os.getpid()))
+_used_in: set[int] = set()
+"""The process in which the library's threads run, once they do."""
 
 
 class Log:
@@ -32,6 +32,7 @@ class Log:
 
     def __init__(self, folder: Path, *, encrypted: bool) -> None:
         _refuse_fork()
+        _used_in.add(os.getpid())
         said = ENCRYPTED if encrypted else NOT_ENCRYPTED
         self.root = folder / RAW
         self.root.mkdir(parents=True, exist_ok=True)
@@ -71,5 +72,5 @@ class Log:
 
 
 def _refuse_fork() -> None:
-    if _forked:
+    if _used_in - {os.getpid()}:
         raise StateError("forked-store", "the store was used in a forked process")
