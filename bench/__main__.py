@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import registry, report
+from bench import night, registry, report
 from bench.measuring import SMOKE, Costs, Plan, contenders, decoding, sessions
 from bench.meter import station
 from bench.ours import Kwartier
@@ -62,8 +62,9 @@ def buffer() -> bytes:
 
 def main() -> None:
     """Measure, and print a table or JSON. A first word that names another part runs that instead."""
-    if sys.argv[1:2] == ["registry"]:
-        registry.main(sys.argv[2:])
+    parts = {"registry": registry.main, "night": night.main}
+    if sys.argv[1:2] and sys.argv[1] in parts:
+        parts[sys.argv[1]](sys.argv[2:])
         return
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")

@@ -1,7 +1,8 @@
 """Many visits at once: slots that are taken and given back, and a desk that is asked in batches.
 
-The engine holds no list of meters. While it has room it asks the desk for visits, starts them, gathers how they ended, and
-hands that back in batches, which are stored while the next visits run. First tries and retries have slots of their own, so
+The engine holds no list of meters. It has a few visits at hand that may begin, starts one whenever a slot is free, gathers how
+they ended, and hands that back in batches. The desk's paper work is done beside: while a batch is stored and the next visits are
+prepared, others run. First tries and retries have slots of their own, so
 that a night of failures does not starve those that were not tried yet. When our own system can open no further line, the
 engine opens fewer and the visit is made a little later: no meter pays for that.
 """
@@ -22,7 +23,7 @@ from kwartier.collect.transports import OUT_OF_LINES
 Answer = TypeVar("Answer")
 
 LEASED_AT_ONCE = 500
-"""Visits that are asked of the desk at once."""
+"""Visits that are asked of the desk at once, so that a slot that becomes free has its next visit at hand."""
 STORED_AT_ONCE = 2_500
 """Visits after whose end they are stored."""
 STORED_AFTER_S = 3.0
@@ -33,7 +34,7 @@ LAG_S = 0.25
 """With the loop this late, no further visit begins: those that are open come first."""
 BEAT_S = 0.1
 LOOK_S = 1.0
-"""How often the desk is asked for more where it had nothing."""
+"""How soon the desk is asked for more where it had less than was asked for."""
 RENEW_S = 60.0
 
 
@@ -120,12 +121,15 @@ class Engine:
         self._open_first = 0
         self._open_again = 0
         self._most = room.first + room.again
-        self._postponed: deque[Task] = deque()
+        self._first: deque[Task] = deque()
+        self._again: deque[Task] = deque()
         self._given_up: list[Task] = []
         self._later: list[tuple[float, int, Again]] = []
         self._numbers = 0
         self._ended: list[Done] = []
         self._oldest_s = 0.0
+        self._next_renewal_s = 0.0
+        self._next_look_s = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._lag_s = 0.0
         self._changed = asyncio.Event()
@@ -152,24 +156,15 @@ class Engine:
         loop = asyncio.get_running_loop()
         beat = loop.create_task(self._beat())
         try:
-            next_look = next_renewal = loop.time()
-            while not self._draining:
-                if loop.time() >= next_renewal:
-                    await self._office(self._desk.renew)
-                    next_renewal = loop.time() + RENEW_S
-                begun = await self._begin(look=loop.time() >= next_look)
-                await self._store_if_due(loop.time())
-                if self._until is not None and self._wall() >= self._until:
-                    break
-                if begun:
-                    next_look = loop.time()
-                    await self._pause(BEAT_S / 10)
+            while not self._draining and not (self._until is not None and self._wall() >= self._until):
+                self._fill()
+                self._changed.clear()
+                if await self._paper_work(loop.time()):
                     continue
-                if loop.time() >= next_look:
-                    if await self._is_over():
-                        break
-                    next_look = loop.time() + LOOK_S
-                await self._pause(BEAT_S)
+                if await self._is_over():
+                    break
+                await self._pause()
+            self._draining = True
             await self._leave()
         finally:
             beat.cancel()
@@ -179,27 +174,34 @@ class Engine:
             raise self._broken
         return self.tally
 
-    async def _begin(self, *, look: bool) -> bool:
-        """Start what may be started; whether anything was."""
-        if self._lag_s > LAG_S or len(self._ended) >= MAX_UNSTORED:
+    async def _paper_work(self, now_s: float) -> bool:
+        """One piece of what has to be written down, the most urgent first; whether there was any."""
+        if now_s >= self._next_renewal_s:
+            self._next_renewal_s = now_s + RENEW_S
+            await self._office(self._desk.renew)
+        elif self._has_to_store(now_s):
+            await self._store()
+        elif ready := self._ready(self._room.again - self._open_again - len(self._again)):
+            self._again.extend(await self._office(lambda: self._desk.prepare(ready)))
+        elif now_s >= self._next_look_s and len(self._ended) < MAX_UNSTORED and self._is_short:
+            await self._take(now_s)
+        else:
             return False
-        begun = False
-        while self._postponed and self._open < self._most:
-            self._start(self._postponed.popleft())
-            begun = True
-        ready = self._ready(min(self._room.again - self._open_again, LEASED_AT_ONCE))
-        if ready:
-            for task in await self._office(lambda: self._desk.prepare(ready)):
-                self._start(task)
-                begun = True
-        first = min(self._room.first - self._open_first, self._most - self._open, LEASED_AT_ONCE)
-        again = min(self._room.again - self._open_again, self._most - self._open, LEASED_AT_ONCE) - len(ready)
-        if look and not self._postponed and (first > 0 or again > 0):
-            taken = await self._office(lambda: self._desk.take(max(first, 0), max(again, 0)))
-            for task in taken:
-                self._start(task)
-                begun = True
-        return begun
+        return True
+
+    @property
+    def _is_short(self) -> bool:
+        """Whether there will soon be slots with nothing to do: what is leased ahead is begun while the desk looks for more."""
+        return len(self._first) <= min(self._room.first, LEASED_AT_ONCE) // 2
+
+    async def _take(self, now_s: float) -> None:
+        first = min(self._room.first, LEASED_AT_ONCE)
+        again = max(0, min(self._room.again - self._open_again - len(self._again), LEASED_AT_ONCE))
+        taken = await self._office(lambda: self._desk.take(first, again))
+        for task in taken:
+            (self._again if task.tries else self._first).append(task)
+        if len(taken) < first:
+            self._next_look_s = now_s + LOOK_S
 
     @property
     def _open(self) -> int:
@@ -208,10 +210,19 @@ class Engine:
     def _ready(self, most: int) -> list[Again]:
         now = self._wall()
         ready: list[Again] = []
-        while self._later and len(ready) < most and self._later[0][0] <= now:
+        while self._later and len(ready) < min(most, LEASED_AT_ONCE) and self._later[0][0] <= now:
             ready.append(heapq.heappop(self._later)[2])
         self.tally.waiting = len(self._later)
         return ready
+
+    def _fill(self) -> None:
+        """Begin what may be begun."""
+        if self._draining or self._lag_s > LAG_S or len(self._ended) >= MAX_UNSTORED:
+            return
+        while self._again and self._open_again < self._room.again and self._open < self._most:
+            self._start(self._again.popleft())
+        while self._first and self._open_first < self._room.first and self._open < self._most:
+            self._start(self._first.popleft())
 
     def _start(self, task: Task) -> None:
         first = task.tries == 0
@@ -238,14 +249,16 @@ class Engine:
             self._open_again -= not first
             self.tally.open = self._open
             self._took_back(task, done)
-            self._changed.set()
+            self._fill()
+            if not self._open or self._is_short or len(self._ended) >= STORED_AT_ONCE:
+                self._changed.set()
 
     def _took_back(self, task: Task, done: Done | None) -> None:
         if done is None:
             self._given_up.append(task)
         elif done.visit.error is not None and done.visit.error.code == OUT_OF_LINES:
             self._most = max(1, min(self._most, self._open))
-            self._postponed.append(task)
+            (self._first if task.tries == 0 else self._again).append(task)
         else:
             self._most = min(self._most + 1, self._room.first + self._room.again)
             if not self._ended:
@@ -255,11 +268,9 @@ class Engine:
 
     # Storing.
 
-    async def _store_if_due(self, now_s: float) -> None:
-        waited = bool(self._ended) and now_s - self._oldest_s >= STORED_AFTER_S
-        idle = bool(self._ended) and not self._open
-        if waited or idle or len(self._ended) >= STORED_AT_ONCE:
-            await self._store()
+    def _has_to_store(self, now_s: float) -> bool:
+        waited = now_s - self._oldest_s >= STORED_AFTER_S
+        return bool(self._ended) and (waited or not self._open or len(self._ended) >= STORED_AT_ONCE)
 
     async def _store(self) -> None:
         while self._ended:
@@ -280,7 +291,7 @@ class Engine:
 
     async def _is_over(self) -> bool:
         """Whether nothing is left that this process could still do."""
-        if self._open or self._ended or self._later or self._postponed:
+        if self._open or self._ended or self._later or self._first or self._again:
             return False
         at, leased = await self._office(self._desk.look)
         return at is None and not leased
@@ -290,29 +301,29 @@ class Engine:
             await asyncio.wait(set(self._tasks))
         while self._ended:
             await self._store()
-        left = [again.job for _, _, again in self._later]
-        unasked = [task.claim for task in (*self._postponed, *self._given_up)]
-        left += [task.job for task in (*self._postponed, *self._given_up)]
+        not_begun = [*self._first, *self._again, *self._given_up]
+        left = [again.job for _, _, again in self._later] + [task.job for task in not_begun]
         self._later.clear()
-        self._postponed.clear()
+        self._first.clear()
+        self._again.clear()
         if left:
-            await self._office(lambda: self._desk.give_back(left, unasked))
+            await self._office(lambda: self._desk.give_back(left, [task.claim for task in not_begun]))
         self._progress(self.tally)
 
     async def _beat(self) -> None:
-        """Measure how late the loop is, and show how far we are."""
+        """Measure how late the loop is, begin what had to wait for it, and show how far we are."""
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + BEAT_S
             await asyncio.sleep(BEAT_S)
             self._lag_s = loop.time() - due
+            self._fill()
             self._progress(self.tally)
 
-    async def _pause(self, seconds: float) -> None:
-        self._changed.clear()
+    async def _pause(self) -> None:
         if self._draining:
             return
         try:
-            await asyncio.wait_for(self._changed.wait(), seconds)
+            await asyncio.wait_for(self._changed.wait(), BEAT_S)
         except TimeoutError:
             return
