@@ -14,7 +14,7 @@ demo: $(VENV)/.kwartier-installed
 	$(BIN)/kwartier demo $(ARGS)
 
 # At most 15 minutes on two cores. Everything but what is marked `long`; each skip is named with its reason.
-test: check
+test: check $(VENV)/.p1-peer-installed
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not long" -rs -q
 
 check: $(VENV)/.dev-installed $(VENV)/.kwartier-installed
@@ -45,6 +45,7 @@ locks: $(VENV)/.dev-installed
 	$(COMPILE) --constraint requirements/dev.txt --extra spark --output-file requirements/spark.txt pyproject.toml
 	$(COMPILE) --constraint requirements/dev.txt --extra otel --output-file requirements/otel.txt pyproject.toml
 	$(COMPILE) --constraint requirements/dev.txt --output-file requirements/build.txt requirements/build.in
+	$(COMPILE) --output-file requirements/p1-peer.txt requirements/p1-peer.in
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -62,6 +63,12 @@ $(VENV)/.kwartier-installed: pyproject.toml src/kwartier/__init__.py requirement
 	rm -rf $(VENV)/build-tools
 	$(PIP) --require-hashes --target $(VENV)/build-tools -r requirements/build.txt
 	PYTHONPATH="$(CURDIR)/$(VENV)/build-tools" $(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# A parser of telegrams that the tests hold ours against. It wants an old dlms-cosem, so it has an environment of its own.
+$(VENV)/.p1-peer-installed: requirements/p1-peer.txt | $(VENV)/bin/python
+	$(PYTHON) -m venv $(VENV)/p1-peer
+	$(VENV)/p1-peer/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes -r requirements/p1-peer.txt
 	@touch $@
 
 clean:

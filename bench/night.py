@@ -1,8 +1,8 @@
 """``python -m bench night``: a fleet read in a night, simulator and collector on the same cores, and what a meter costs.
 
 The meters are met in a first night, in which what their profiles hold is asked too; the second, of the next day, is what every
-night after it costs. For the meters both are visits of today; the collector's clock stands a day earlier in the first, because a
-connection is read once a day. What was stored is compared with the truth, and a difference ends the run.
+night after it costs. For the meters both are visits of today; the collector's clock stands a day earlier in the first, because
+a connection is read once a day. What was stored is compared with the truth, and a difference ends the run.
 """
 
 import argparse

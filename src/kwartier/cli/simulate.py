@@ -58,6 +58,24 @@ def fleet(
     )
 
 
+@app.command("p1")
+def p1(
+    meter: Annotated[str, typer.Argument(help="The meter's name in the fleet.")],
+    out: Annotated[Path, typer.Option(help="The folder that `simulate fleet` wrote.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The TCP port (0: any free one).")],
+    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+) -> None:
+    """Play the consumer port of one meter until told to stop: a DSMR 5.0.2 telegram each second to whoever connects.
+
+    Prints READY and the port once it listens.
+    """
+    import uvloop
+
+    from kwartier.service.simulating import run_p1
+
+    uvloop.run(run_p1(out, meter, host=host, port=port, ready=lambda found: print(f"READY {found}", flush=True)))
+
+
 @app.command("compare")
 def compare(
     truth: Annotated[Path, typer.Option(help="The folder that `simulate fleet` wrote.")],

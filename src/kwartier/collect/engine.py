@@ -1,8 +1,8 @@
 """Many visits at once: slots that are taken and given back, and a desk that is asked in batches.
 
 The engine holds no list of meters. It has a few visits at hand that may begin, starts one whenever a slot is free, gathers how
-they ended, and hands that back in batches. The desk's paper work is done beside: while a batch is stored and the next visits are
-prepared, others run. First tries and retries have slots of their own, so
+they ended, and hands that back in batches. The desk's paper work is done beside: while a batch is stored and the next visits
+are prepared, others run. First tries and retries have slots of their own, so
 that a night of failures does not starve those that were not tried yet. When our own system can open no further line, the
 engine opens fewer and the visit is made a little later: no meter pays for that.
 """

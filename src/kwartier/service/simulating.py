@@ -17,6 +17,8 @@ from kwartier.errors import InputError
 from kwartier.simulate import truth
 from kwartier.simulate.fleet import fleet_lines, key_lines, module_lines, write_lines
 from kwartier.simulate.latency import Latency
+from kwartier.simulate.p1 import ConsumerPort
+from kwartier.simulate.p1_port import P1Server
 from kwartier.simulate.running import Running
 from kwartier.simulate.world import World
 
@@ -50,6 +52,33 @@ async def run_fleet(
         await stop.wait()
     finally:
         running.close()
+
+
+async def run_p1(folder: Path, meter: str, *, host: str, port: int, ready: Callable[[int], None]) -> None:
+    """Play the consumer port of one meter of the fleet in ``folder`` until SIGTERM or SIGINT. Raises ``InputError``."""
+    told = truth.load(folder)
+    try:
+        who = told.who(meter)
+    except KeyError:
+        raise InputError("unknown-meter", f"the fleet in {folder} has no meter {meter[:80]!r}") from None
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for one in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(one, stop.set)
+    letters = who.supplier.letters.decode("ascii")
+    server = P1Server(
+        ConsumerPort(told.metering(meter), letters=letters, name=meter, timezone=told.timezone),
+        now=_time(told.clock),
+    )
+    try:
+        ready(await server.listen(host, port))
+    except OSError as error:
+        raise InputError("port-in-use", f"nothing can listen at {host} port {port} ({error.strerror})") from None
+    speaking = loop.create_task(server.speak())
+    try:
+        await stop.wait()
+    finally:
+        speaking.cancel()
+        server.close()
 
 
 @contextmanager

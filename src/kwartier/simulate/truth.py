@@ -17,7 +17,7 @@ from kwartier.errors import InputError
 from kwartier.simulate import faults
 from kwartier.simulate.faults import Fault
 from kwartier.simulate.metering.module import MeteringModule, Registers, Times
-from kwartier.simulate.world import World, meter_name, numbers
+from kwartier.simulate.world import Who, World, meter_name, numbers
 
 FILE = "truth.json"
 FORMAT = 1
@@ -43,13 +43,17 @@ class Truth:
         """The names of all meters."""
         return map(meter_name, range(self.world.count))
 
+    def who(self, meter: str) -> Who:
+        """Which meter has that name. Raises ``KeyError``."""
+        return self.world.who(self._number(meter))
+
     def ean(self, meter: str) -> str:
         """The connection of a meter."""
-        return self.world.who(self._number(meter)).ean
+        return self.who(meter).ean
 
     def fault(self, meter: str) -> Fault | None:
         """What is wrong with a meter."""
-        return self.world.fault(self.world.who(self._number(meter)))
+        return self.world.fault(self.who(meter))
 
     def registers(self, meter: str, times: Times) -> Registers:
         """Every register of a meter at the quarter ends ``times`` (UTC seconds), in Wh, as the meter holds it."""
