@@ -27,7 +27,7 @@ VOLTAGE_DV = 2301
 """230.1 V, on each phase."""
 PHASES = 3
 MAX_POWER_W = 99_999
-WH_DIGITS = 1_000_000_000
+REGISTER_MODULUS_WH = 1_000_000_000
 """Registers have six digits of kWh before the point."""
 
 
@@ -86,7 +86,7 @@ class ConsumerPort:
             total = first + max(0, after - first) * (now - start) // QUARTER_S
             today = max(0, (total if now < ends else evening) - morning) if begins <= now else 0
             normal = min(before + today, total)  # a register that started anew has less than its tariffs had before
-            found += [(total - normal) % WH_DIGITS, normal % WH_DIGITS]
+            found += [(total - normal) % REGISTER_MODULUS_WH, normal % REGISTER_MODULUS_WH]
         return found[0], found[1], found[2], found[3]
 
     def _normal_until(self, day: date) -> tuple[int, int]:

@@ -69,9 +69,20 @@ class Reader:
             yield from stacks(day, parts)
 
     def scan(self, day: date) -> Iterator[Stack]:
-        """The latest readings of every id for one local day."""
+        """The latest readings of every id for one local day, a row group of the files at a time."""
         self._log.refresh()
-        yield from stacks(day, [self._files.read(path) for path in self._log.paths(day)])
+        paths = self._log.paths(day)
+        heads = [self._files.read(path, ["id", "version"]) for path in paths]
+        ids = np.concatenate([head["id"].to_numpy() for head in heads] or [np.zeros(0, np.int64)])
+        versions = np.concatenate([head["version"].to_numpy() for head in heads] or [np.zeros(0, np.int32)])
+        wanted = _is_last(ids, versions)
+        first = 0
+        for path in paths:
+            for piece in self._files.pieces(path):
+                chosen = wanted[first : first + piece.num_rows]
+                first += piece.num_rows
+                if chosen.any():
+                    yield from stacks(day, [piece.filter(pyarrow.array(chosen))])
 
     def rows(self, day: date) -> int:
         """How many rows a local day has, every version counted."""
@@ -96,11 +107,18 @@ def stacks(day: date, parts: Sequence[pyarrow.Table]) -> Iterator[Stack]:
 
 def latest(table: pyarrow.Table) -> pyarrow.Table:
     """The last version of each id, ordered by id."""
-    ids, versions = table["id"].to_numpy(), table["version"].to_numpy()
-    order = np.lexsort((versions, ids))
+    chosen = _is_last(table["id"].to_numpy(), table["version"].to_numpy())
+    return table.filter(pyarrow.array(chosen)).sort_by("id")
+
+
+def _is_last(ids: Integers, versions: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    """Which rows are the last version of their id; of two that say the same, the one that was committed later."""
+    order = np.lexsort((np.arange(len(ids)), versions, ids))
     ids = ids[order]
-    is_last = np.append(ids[1:] != ids[:-1], True)
-    return table.take(pyarrow.array(order[is_last]))
+    last = np.zeros(len(ids), np.bool_)
+    if len(ids):
+        last[order] = np.append(ids[1:] != ids[:-1], True)
+    return last
 
 
 def _decode(day: date, table: pyarrow.Table, length: int, kind: int) -> Stack:
