@@ -101,3 +101,16 @@ def test_the_comparison_of_a_night_is_one_object(
     }
     ran = command("simulate", "compare", "--truth", f"{fleet}", "--date", "2026-01-13", "--json")
     assert (ran.code, json.loads(ran.out)["lost"]) == (1, 4 * 97 * 2)
+
+
+def test_upkeep_changes_no_reading_and_drops_what_is_too_old(
+    command: Command, connection: tuple[str, str], read: tuple[Path, Path]
+) -> None:
+    words = ("readings", *connection, *PERIOD, "--purpose", "customer", "--format", "json")
+    before = command(*words).out
+    done = json.loads(command("store", "tidy", "--json").out)
+    assert (done["rewritten_days"], done["dropped_days"]) == (1, 0)
+    assert command(*words).out == before
+    assert json.loads(command("store", "tidy", "--json").out)["rewritten_days"] == 0
+    assert json.loads(command("store", "tidy", "--keep", "7", "--json").out)["dropped_days"] == 1
+    assert command(*words).out == "[]\n"

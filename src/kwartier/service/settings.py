@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     """Until when."""
     encryption: Literal["aes-gcm", "none"] = "aes-gcm"
     """How readings lie on the disk, chosen before the first are stored. With "none" any reader of Delta tables reads them."""
+    keep_days: int = Field(default=0, ge=0, le=100_000)
+    """How many local days of readings `store tidy` keeps; 0: all of them."""
     max_pdu: int = Field(default=0xFFFF, ge=128, le=0xFFFF)
     """The longest APDU that is asked of meters, in bytes: the largest makes for the fewest round trips."""
 

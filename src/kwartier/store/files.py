@@ -5,10 +5,10 @@ that was put in another's place are refused alike.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import pyarrow
 import pyarrow.parquet as pq
@@ -41,28 +41,36 @@ class Files:
         self.root = root
         self._keys = keys
 
-    def write(self, path: str, table: pyarrow.Table, row_group: int = ROW_GROUP) -> int:
-        """Write ``table`` to ``path`` and return its size in bytes."""
+    def write(self, path: str, pieces: Iterable[pyarrow.Table], row_group: int = ROW_GROUP) -> int:
+        """Write ``pieces`` (at least one) to ``path`` and return its size in bytes."""
         whole = self.root / path
         whole.parent.mkdir(parents=True, exist_ok=True)
         with whole.open("xb") as out:
-            pq.write_table(
-                table,
-                out,
-                row_group_size=row_group,
-                compression="zstd",
-                compression_level=ZSTD_LEVEL,
-                use_dictionary=WITH_DICTIONARY,  # type: ignore[arg-type]  # the stubs know no list of columns here
-                column_encoding=SPLIT,
-                write_statistics=["id"],
-                encryption_properties=self._encryption(path),
-            )
+            writer: pq.ParquetWriter | None = None
+            for piece in pieces:
+                writer = writer or self._writer(path, out, piece.schema)
+                writer.write_table(piece, row_group_size=row_group)
+            if writer is None:
+                raise ValueError("a file of no pieces")
+            writer.close()
             out.flush()
             os.fsync(out.fileno())
             size = out.tell()
         sync_folder(whole.parent)
         sync_folder(self.root)
         return size
+
+    def _writer(self, path: str, out: BinaryIO, schema: pyarrow.Schema) -> pq.ParquetWriter:
+        return pq.ParquetWriter(
+            out,
+            schema,
+            compression="zstd",
+            compression_level=ZSTD_LEVEL,
+            use_dictionary=WITH_DICTIONARY,  # type: ignore[arg-type]  # the stubs know no list of columns here
+            column_encoding=SPLIT,
+            write_statistics=["id"],
+            encryption_properties=self._encryption(path),
+        )
 
     def read(self, path: str, columns: list[str] | None = None) -> pyarrow.Table:
         """Some columns of one file. Raises ``SecurityError`` sealed-file, ``StateError`` broken-file."""
@@ -142,5 +150,6 @@ class Refused:
 
 
 def day_of(path: str) -> date:
-    """The local day of a file, from its path."""
-    return date.fromisoformat(path.split("/", 1)[0].removeprefix("day="))
+    """The local day of a file, from its path; of one that holds days of a month, the first of that month."""
+    kind, _, value = path.split("/", 1)[0].partition("=")
+    return date.fromisoformat(value if kind == "day" else f"{value}-01")

@@ -28,7 +28,7 @@ _used_in: set[int] = set()
 class Log:
     """The log of the raw table under ``folder``; used by one thread at a time."""
 
-    __slots__ = ("_table", "root")
+    __slots__ = ("_known", "_table", "root")
 
     def __init__(self, folder: Path, *, encrypted: bool) -> None:
         _refuse_fork()
@@ -44,6 +44,7 @@ class Log:
             configuration={**CONFIGURATION, ENCRYPTION: said},
             raise_if_key_not_exists=False,
         )
+        self._known: tuple[int, dict[date, list[str]]] = (-1, {})
         found = self._table.metadata().configuration.get(ENCRYPTION)
         if found != said:
             raise StateError("other-encryption", f"the readings in {self.root} have encryption {found!r}, not {said!r}")
@@ -61,6 +62,16 @@ class Log:
         """The files of a local day, as they are named below the root."""
         uris = self._table.file_uris(file_pruning_predicate=[("day", "=", str(day))])
         return [f"day={day}/{unquote(uri).rsplit('/', 1)[1]}" for uri in uris]
+
+    def days(self) -> dict[date, list[str]]:
+        """The files of every local day; remembered until the table changes."""
+        if self._known[0] != self._table.version():
+            found: dict[date, list[str]] = {}
+            for uri in self._table.file_uris():
+                path = "/".join(unquote(uri).rsplit("/", 2)[1:])
+                found.setdefault(date.fromisoformat(path[len("day=") :].split("/")[0]), []).append(path)
+            self._known = (self._table.version(), found)
+        return self._known[1]
 
     def commit(self, actions: Sequence[AddAction | RemoveAction], *, transaction: str, version: int) -> None:
         """Commit on this handle as it is. Raises ``CommitFailedError`` when another was first."""

@@ -17,8 +17,10 @@ import pyarrow.compute as pc
 from kwartier.model import Missing
 from kwartier.store.files import FileKeys, Files
 from kwartier.store.log import Log
+from kwartier.store.months import Months, covered
 from kwartier.store.rows import Bytes2, Integers, registers_of
 from kwartier.store.schema import CHANNELS
+from kwartier.store.versions import is_last, latest
 
 Column: TypeAlias = "pyarrow.ChunkedArray[Any] | pyarrow.ListArray[Any]"
 MAX_DAYS = 400
@@ -53,6 +55,7 @@ class Reader:
     def __init__(self, folder: Path, keys: FileKeys | None = None) -> None:
         self._log = Log(folder, encrypted=keys is not None)
         self._files = Files(self._log.root, keys)
+        self._months = Months(folder, keys)
 
     def look_up(self, ids: Sequence[int], start: date, end: date) -> Iterator[Stack]:
         """The latest readings of some ids for the local days from ``start`` to before ``end``, by day."""
@@ -60,13 +63,26 @@ class Reader:
             return
         self._log.refresh()
         wanted = np.unique(np.array(ids, np.int64))
-        lowest, highest = int(wanted[0]), int(wanted[-1])
-        value_set = pyarrow.array(wanted)
-        for number in range(min((end - start).days, MAX_DAYS)):
-            day = start + timedelta(days=number)
-            found = [self._files.find(path, lowest, highest) for path in self._log.paths(day)]
-            parts = [one.filter(pc.is_in(one["id"], value_set=value_set)) for one in found if one is not None]
-            yield from stacks(day, parts)
+        days = [start + timedelta(days=number) for number in range(min((end - start).days, MAX_DAYS))]
+        found: dict[date, list[pyarrow.Table]] = {}
+        segments: dict[tuple[date, str], list[date]] = {}
+        for day in days:
+            raw, page = self._log.days().get(day, []), self._months.page(day)
+            if covered(page, day, raw):
+                segments.setdefault((day.replace(day=1), page.segment[day]), []).append(day)
+            else:
+                found[day] = [table for path in raw if (table := self._find(path, wanted)) is not None]
+        for (month, name), within in segments.items():
+            tables = self._months.find(self._months.page(month), name, wanted)
+            for day, rows in _by_day([_of(table, wanted) for table in tables]):
+                if day in within:
+                    found[day] = [rows]
+        for day in days:
+            yield from stacks(day, found.get(day, []))
+
+    def _find(self, path: str, wanted: Integers) -> pyarrow.Table | None:
+        table = self._files.find(path, int(wanted[0]), int(wanted[-1]))
+        return None if table is None else _of(table, wanted)
 
     def scan(self, day: date) -> Iterator[Stack]:
         """The latest readings of every id for one local day, a row group of the files at a time."""
@@ -75,7 +91,7 @@ class Reader:
         heads = [self._files.read(path, ["id", "version"]) for path in paths]
         ids = np.concatenate([head["id"].to_numpy() for head in heads] or [np.zeros(0, np.int64)])
         versions = np.concatenate([head["version"].to_numpy() for head in heads] or [np.zeros(0, np.int32)])
-        wanted = _is_last(ids, versions)
+        wanted = is_last(ids, versions)
         first = 0
         for path in paths:
             for piece in self._files.pieces(path):
@@ -88,6 +104,21 @@ class Reader:
         """How many rows a local day has, every version counted."""
         self._log.refresh()
         return sum(self._files.count(path) for path in self._log.paths(day))
+
+
+def _of(table: pyarrow.Table, wanted: Integers) -> pyarrow.Table:
+    return table.filter(pc.is_in(table["id"], value_set=pyarrow.array(wanted)))
+
+
+def _by_day(tables: Sequence[pyarrow.Table]) -> Iterator[tuple[date, pyarrow.Table]]:
+    """Rows of a segment, a day at a time."""
+    if not tables:
+        return
+    whole = pyarrow.concat_tables(tables)
+    days = whole["day"]
+    for day in pc.unique(days).to_pylist():
+        if day is not None:
+            yield day, whole.filter(pc.equal(days, pyarrow.scalar(day, pyarrow.date32()))).drop_columns("day")
 
 
 def stacks(day: date, parts: Sequence[pyarrow.Table]) -> Iterator[Stack]:
@@ -103,22 +134,6 @@ def stacks(day: date, parts: Sequence[pyarrow.Table]) -> Iterator[Stack]:
             chosen = (lengths == length) & (kinds == kind)
             if chosen.any():
                 yield _decode(day, table.filter(pyarrow.array(chosen)).combine_chunks(), int(length), int(kind))
-
-
-def latest(table: pyarrow.Table) -> pyarrow.Table:
-    """The last version of each id, ordered by id."""
-    chosen = _is_last(table["id"].to_numpy(), table["version"].to_numpy())
-    return table.filter(pyarrow.array(chosen)).sort_by("id")
-
-
-def _is_last(ids: Integers, versions: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-    """Which rows are the last version of their id; of two that say the same, the one that was committed later."""
-    order = np.lexsort((np.arange(len(ids)), versions, ids))
-    ids = ids[order]
-    last = np.zeros(len(ids), np.bool_)
-    if len(ids):
-        last[order] = np.append(ids[1:] != ids[:-1], True)
-    return last
 
 
 def _decode(day: date, table: pyarrow.Table, length: int, kind: int) -> Stack:

@@ -121,7 +121,7 @@ class Store:
             rows = rows.filter(pyarrow.array(~is_same))
             if rows.num_rows:
                 path = f"day={day}/{secrets.token_hex(16)}.parquet"
-                written.append(Written(day, path, rows, self._files.write(path, rows)))
+                written.append(Written(day, path, rows, self._files.write(path, [rows])))
         at_ms = int(time.time() * 1000)
         actions = [AddAction(one.path, one.size, {"day": str(one.day)}, at_ms, True, "{}") for one in written]
         self._log.commit(actions, transaction=_transaction(batch), version=1)
