@@ -147,12 +147,12 @@ def _work(home_folder: Path, day: date, shift_s: int, told: Connection, profile:
             read=tally.stored,
             cpu_s=spent.ru_utime + spent.ru_stime,
             most_open=tally.most_open,
-            peak_mb=_peak_mb(),
+            peak_mb=peak_mb(),
         )
     )
 
 
-def _peak_mb() -> int:
+def peak_mb() -> int:
     """The most memory that this process had. What ``getrusage`` says begins with what its parent had."""
     lines = Path("/proc/self/status").read_text("ascii").splitlines()
     return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM"))

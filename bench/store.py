@@ -1,7 +1,7 @@
 """``python -m bench store``: a day of a large fleet written, the commits of a night, look-ups before and after the rewrite.
 
-Households are drawn with noise of single watt-hours, so that no two rows are alike; the entropy of a value is printed beside the
-bytes that it takes, since no store takes fewer.
+Households are drawn with noise of single watt-hours, so that no two rows are alike; the entropy of a value is printed beside
+the bytes that it takes, since no store takes fewer.
 """
 
 import argparse
@@ -9,7 +9,6 @@ import json
 import math
 import multiprocessing
 import random
-import resource
 import statistics
 import tempfile
 import time
@@ -22,10 +21,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from bench.night import peak_mb
 from kwartier.clock import quarter_ends
 from kwartier.model import Readings
 from kwartier.store import Entry, Store
-from kwartier.store.encode import encode, pieces
+from kwartier.store.encode import Block, encode
 from kwartier.store.files import Files
 from kwartier.store.reader import Reader
 from kwartier.store.rewrite import PIECE_ROWS, Rewriter
@@ -35,7 +35,7 @@ DAY = date(2026, 11, 2)
 SEED = 3
 CHANNELS = ("import_wh", "export_wh")
 QUARTERS = 96
-BATCH = 2_500
+BATCH = 5_000
 """Visits in one commit, as a night has it."""
 LOOK_UPS = 200
 DAYS = 30
@@ -132,10 +132,17 @@ def bulk(folder: Path, count: int) -> tuple[float, float, float, float]:
         registers = households(generator, some)
         bits = bits or entropy_bits(registers)
         ids = np.sort(generator.integers(-(2**63), 2**63 - 1, some))
-        batch = entries(ids, registers, DAY)
+        nothing = np.zeros((some, QUARTERS + 1), np.uint8)
+        days = Block(
+            ids=ids,
+            known_at=np.zeros(some, np.int64),
+            registers=registers,
+            missing=dict.fromkeys(CHANNELS, nothing),
+            status=nothing,
+            clock_status=nothing,
+        )
         begun, begun_cpu = time.perf_counter(), time.process_time()
-        ((_, _, kinds), group), *_ = pieces(batch).items()
-        sizes += files.write(f"day={DAY}/{number:032}.parquet", [encode("bulk", group, kinds)])
+        sizes += files.write(f"day={DAY}/{number:032}.parquet", [encode("bulk", days)])
         spent, cpu = spent + time.perf_counter() - begun, cpu + time.process_time() - begun_cpu
         left, number = left - some, number + 1
     return spent, cpu, sizes / (count * 2 * QUARTERS), bits
@@ -152,7 +159,7 @@ def commit(folder: Path, first: int, count: int, told: Connection) -> None:
         begun, begun_cpu = time.perf_counter(), time.process_time()
         store.append(f"{first}-{batch}", batch_of)
         spent, cpu = spent + time.perf_counter() - begun, cpu + time.process_time() - begun_cpu
-    told.send((spent, cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024))
+    told.send((spent, cpu, peak_mb()))
 
 
 def night(folder: Path, count: int) -> tuple[float, float, int]:

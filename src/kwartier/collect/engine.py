@@ -24,7 +24,7 @@ Answer = TypeVar("Answer")
 
 LEASED_AT_ONCE = 500
 """Visits that are asked of the desk at once, so that a slot that becomes free has its next visit at hand."""
-STORED_AT_ONCE = 2_500
+STORED_AT_ONCE = 5_000
 """Visits after whose end they are stored."""
 STORED_AFTER_S = 3.0
 """How long a visit that ended may wait to be stored."""

@@ -1,8 +1,8 @@
 """Entries to Arrow tables, one per local day."""
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import NamedTuple, TypeAlias, TypeVar
 
@@ -15,6 +15,7 @@ from kwartier.model import Missing, Readings
 from kwartier.store.rows import Bytes2, Integers, Mask, differences, digests, said
 from kwartier.store.schema import BASE, CHANNELS, FILE_SCHEMA
 
+ONE_DAY = timedelta(days=1)
 Number = TypeVar("Number", np.int64, np.uint8)
 Column: TypeAlias = "pyarrow.Array[pyarrow.Scalar[pyarrow.DataType]]"
 
@@ -37,44 +38,86 @@ class Piece(NamedTuple):
     length: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Days of equal length and channels, stacked: a row a day, and a place for the opening and each quarter end."""
+
+    ids: Integers
+    known_at: Integers
+    registers: Mapping[str, Integers] = field(repr=False)
+    missing: Mapping[str, Bytes2] = field(repr=False)
+    status: Bytes2 = field(repr=False)
+    clock_status: Bytes2 = field(repr=False)
+
+
 def pieces(entries: Sequence[Entry]) -> dict[tuple[date, int, tuple[bool, ...]], list[Piece]]:
-    """The days of all entries, grouped by day, number of quarters and channels; days with nothing present are left out."""
-    lengths: dict[tuple[date, str], int] = {}
+    """The days of all entries, grouped by day, number of quarters and channels."""
+    cuts: dict[tuple[date, date, str], list[tuple[date, int, int]]] = {}
     groups: dict[tuple[date, int, tuple[bool, ...]], list[Piece]] = defaultdict(list)
     for entry in entries:
-        readings, first, day = entry.readings, 0, entry.readings.start
-        kinds = tuple(channel in readings.registers for channel in CHANNELS)
-        while day < readings.end:
-            length = lengths.get((day, entry.timezone))
-            if length is None:
-                length = len(quarter_ends(day, day + timedelta(days=1), entry.timezone)) - 1
-                lengths[day, entry.timezone] = length
-            rows = slice(first, first + length + 1)
-            if any(not m[rows].all() for c, m in readings.missing.items() if c in CHANNELS):
-                groups[day, length, kinds].append(Piece(entry, first, length))
-            first, day = first + length, day + timedelta(days=1)
+        readings = entry.readings
+        span = (readings.start, readings.end, entry.timezone)
+        days = cuts.get(span)
+        if days is None:
+            days = cuts[span] = _days(*span)
+        kinds = tuple([channel in readings.registers for channel in CHANNELS])
+        for day, first, length in days:
+            groups[day, length, kinds].append(Piece(entry, first, length))
     return groups
 
 
-def encode(batch: str, group: list[Piece], kinds: tuple[bool, ...]) -> pyarrow.Table:
-    """The table of one group of days of equal length and channels; versions are all 1."""
+def _days(start: date, end: date, timezone: str) -> list[tuple[date, int, int]]:
+    """Each local day, the place of its opening, and how many quarters it has."""
+    found, first, day = [], 0, start
+    while day < end:
+        length = len(quarter_ends(day, day + ONE_DAY, timezone)) - 1
+        found.append((day, first, length))
+        first, day = first + length, day + ONE_DAY
+    return found
+
+
+def block(group: list[Piece], kinds: tuple[bool, ...]) -> Block | None:
+    """A group as a block, in the order of ids; days of which nothing is present are left out, and None is no day at all."""
+    names = [name for name, is_there in zip(CHANNELS, kinds, strict=True) if is_there]
+    missing = {name: _stack([p.entry.readings.missing[name] for p in group], group) for name in names}
+    nothing = np.ones(len(group), np.bool_)
+    for reasons in missing.values():
+        nothing &= reasons.all(axis=1)
+    ids = np.array([p.entry.id for p in group], np.int64)
+    order = np.argsort(ids, kind="stable")
+    order = order[~nothing[order]]
+    if not len(order):
+        return None
+    chosen = [group[place] for place in order.tolist()]
+    return Block(
+        ids=ids[order],
+        known_at=np.array([p.entry.known_at for p in chosen], np.int64),
+        registers={name: _stack([p.entry.readings.registers[name] for p in chosen], chosen) for name in names},
+        missing={name: reasons[order] for name, reasons in missing.items()},
+        status=_stack([p.entry.readings.status for p in chosen], chosen),
+        clock_status=_stack([p.entry.readings.clock_status for p in chosen], chosen),
+    )
+
+
+def encode(batch: str, days: Block) -> pyarrow.Table:
+    """The table of a block; versions are all 1."""
     columns: dict[str, Column] = {}
-    count = len(group)
-    status = _stack([p.entry.readings.status for p in group], group)
-    clock_status = _stack([p.entry.readings.clock_status for p in group], group)
-    parts: list[Bytes2] = [status, clock_status]
+    count = len(days.ids)
+    parts: list[Bytes2] = [days.status, days.clock_status]
     bases: list[list[dict[str, int]] | None] = [None] * count
-    for number, (channel, is_there) in enumerate(zip(CHANNELS, kinds, strict=True)):
+    for number, channel in enumerate(CHANNELS):
+        is_there = channel in days.registers
         parts.append(np.full((count, 1), is_there, np.uint8))
         if not is_there:
             columns[f"opening_{channel}"] = pyarrow.nulls(count, pyarrow.int64())
             columns[channel] = pyarrow.nulls(count, pyarrow.list_(pyarrow.int32()))
             columns[f"missing_{channel}"] = pyarrow.nulls(count, pyarrow.binary())
             continue
-        missing = _stack([p.entry.readings.missing[channel] for p in group], group)
+        missing, registers = days.missing[channel], days.registers[channel]
         present = missing == Missing.PRESENT
-        registers = _stack([p.entry.readings.registers[channel] for p in group], group)
-        registers = np.ascontiguousarray(np.where(present, registers, 0))
+        if not present.all():
+            registers = np.where(present, registers, 0)
+        registers = np.ascontiguousarray(registers)
         found, base = differences(registers, present)
         parts += [registers.view(np.uint8), said(missing)]
         for row, place in np.argwhere(base):
@@ -85,9 +128,11 @@ def encode(batch: str, group: list[Piece], kinds: tuple[bool, ...]) -> pyarrow.T
         columns[f"missing_{channel}"] = _binary(missing, present.all(axis=1))
     everything = np.zeros(count, np.bool_)
     columns["bases"] = pyarrow.array(bases, pyarrow.list_(BASE))
-    columns["status"], columns["clock_status"] = _binary(status, everything), _binary(clock_status, everything)
-    columns["id"] = pyarrow.array([p.entry.id for p in group], pyarrow.int64())
-    columns["known_at"] = pyarrow.array([p.entry.known_at for p in group], pyarrow.int64())
+    columns["status"], columns["clock_status"] = (
+        _binary(days.status, everything),
+        _binary(days.clock_status, everything),
+    )
+    columns["id"], columns["known_at"] = pyarrow.array(days.ids), pyarrow.array(days.known_at)
     columns["version"] = pyarrow.array(np.ones(count, np.int32))
     columns["batch"] = pyarrow.array([batch] * count, pyarrow.string())
     columns["digest"] = pyarrow.array(digests(parts))
@@ -95,11 +140,16 @@ def encode(batch: str, group: list[Piece], kinds: tuple[bool, ...]) -> pyarrow.T
 
 
 def _stack(whole: Sequence[npt.NDArray[Number]], group: list[Piece]) -> npt.NDArray[Number]:
-    return np.stack([w[p.first : p.first + p.length + 1] for w, p in zip(whole, group, strict=True)])
+    """The parts of some columns that belong to a group, one below the other."""
+    width = group[0].length + 1
+    if all(len(column) == width for column in whole):
+        return np.concatenate(whole).reshape(len(group), width)
+    return np.stack([w[p.first : p.first + width] for w, p in zip(whole, group, strict=True)])
 
 
 def _lists(found: Integers, present: Mask) -> Column:
-    values = pyarrow.array(found.astype(np.int32).ravel(), pyarrow.int32(), mask=~present.ravel())
+    gone = None if present.all() else ~present.ravel()
+    values = pyarrow.array(found.astype(np.int32).ravel(), pyarrow.int32(), mask=gone)
     offsets = pyarrow.array(np.arange(0, found.size + 1, found.shape[1], dtype=np.int32), pyarrow.int32())
     return pyarrow.ListArray.from_arrays(offsets, values)
 

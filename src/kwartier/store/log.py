@@ -5,6 +5,7 @@ on that same handle. It panics in a forked child, so a forked child is refused.
 """
 
 import os
+import time
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -21,6 +22,8 @@ ENCRYPTION = "kwartier.encryption"
 ENCRYPTED, NOT_ENCRYPTED = "aes-gcm", "none"
 CONFIGURATION = {"delta.dataSkippingNumIndexedCols": "0", "delta.checkpointInterval": "100"}
 
+SETTLED_NS = 1_000_000_000
+"""A log that was changed longer ago than this has not changed since it was read, however coarse the file system's clock."""
 _used_in: set[int] = set()
 """The process in which the library's threads run, once they do."""
 
@@ -28,7 +31,7 @@ _used_in: set[int] = set()
 class Log:
     """The log of the raw table under ``folder``; used by one thread at a time."""
 
-    __slots__ = ("_known", "_table", "root")
+    __slots__ = ("_known", "_seen_ns", "_table", "root")
 
     def __init__(self, folder: Path, *, encrypted: bool) -> None:
         _refuse_fork()
@@ -44,6 +47,7 @@ class Log:
             configuration={**CONFIGURATION, ENCRYPTION: said},
             raise_if_key_not_exists=False,
         )
+        self._seen_ns = 0
         self._known: tuple[int, dict[date, list[str]]] = (-1, {})
         found = self._table.metadata().configuration.get(ENCRYPTION)
         if found != said:
@@ -53,6 +57,14 @@ class Log:
         """See what others committed."""
         _refuse_fork()
         self._table.update_incremental()
+
+    def look(self) -> None:
+        """See what others committed, where a look a moment ago is as good: for readers, and never before a commit."""
+        changed_ns = (self.root / "_delta_log").stat().st_mtime_ns
+        is_settled = time.time_ns() - changed_ns > SETTLED_NS
+        if changed_ns != self._seen_ns or not is_settled:
+            self.refresh()
+            self._seen_ns = changed_ns
 
     def transaction(self, name: str) -> int | None:
         """The version of an application's transaction; None where there was none."""

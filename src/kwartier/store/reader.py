@@ -6,6 +6,7 @@ The gate alone may import this: no value leaves the store but through a grant.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,9 +21,10 @@ from kwartier.store.log import Log
 from kwartier.store.months import Months, covered
 from kwartier.store.rows import Bytes2, Integers, registers_of
 from kwartier.store.schema import CHANNELS
-from kwartier.store.versions import is_last, latest
+from kwartier.store.versions import is_last, latest, with_day
 
 Column: TypeAlias = "pyarrow.ChunkedArray[Any] | pyarrow.ListArray[Any]"
+EPOCH = date(1970, 1, 1)
 MAX_DAYS = 400
 """Local days in one look-up."""
 
@@ -61,24 +63,24 @@ class Reader:
         """The latest readings of some ids for the local days from ``start`` to before ``end``, by day."""
         if not ids or end <= start:
             return
-        self._log.refresh()
+        self._log.look()
         wanted = np.unique(np.array(ids, np.int64))
-        days = [start + timedelta(days=number) for number in range(min((end - start).days, MAX_DAYS))]
-        found: dict[date, list[pyarrow.Table]] = {}
+        found: list[pyarrow.Table] = []
         segments: dict[tuple[date, str], list[date]] = {}
-        for day in days:
+        for number in range(min((end - start).days, MAX_DAYS)):
+            day = start + timedelta(days=number)
             raw, page = self._log.days().get(day, []), self._months.page(day)
             if covered(page, day, raw):
                 segments.setdefault((day.replace(day=1), page.segment[day]), []).append(day)
             else:
-                found[day] = [table for path in raw if (table := self._find(path, wanted)) is not None]
+                tables = [table for path in raw if (table := self._find(path, wanted)) is not None]
+                found += [with_day(table, day) for table in tables]
         for (month, name), within in segments.items():
-            tables = self._months.find(self._months.page(month), name, wanted)
-            for day, rows in _by_day([_of(table, wanted) for table in tables]):
-                if day in within:
-                    found[day] = [rows]
-        for day in days:
-            yield from stacks(day, found.get(day, []))
+            days = pyarrow.array(within, pyarrow.date32())
+            for table in self._months.find(self._months.page(month), name, wanted):
+                rows = _of(table, wanted)
+                found.append(rows.filter(pc.is_in(rows["day"], value_set=days)))
+        yield from stacks(found)
 
     def _find(self, path: str, wanted: Integers) -> pyarrow.Table | None:
         table = self._files.find(path, int(wanted[0]), int(wanted[-1]))
@@ -86,7 +88,7 @@ class Reader:
 
     def scan(self, day: date) -> Iterator[Stack]:
         """The latest readings of every id for one local day, a row group of the files at a time."""
-        self._log.refresh()
+        self._log.look()
         paths = self._log.paths(day)
         heads = [self._files.read(path, ["id", "version"]) for path in paths]
         ids = np.concatenate([head["id"].to_numpy() for head in heads] or [np.zeros(0, np.int64)])
@@ -98,11 +100,11 @@ class Reader:
                 chosen = wanted[first : first + piece.num_rows]
                 first += piece.num_rows
                 if chosen.any():
-                    yield from stacks(day, [piece.filter(pyarrow.array(chosen))])
+                    yield from stacks([with_day(piece.filter(pyarrow.array(chosen)), day)])
 
     def rows(self, day: date) -> int:
         """How many rows a local day has, every version counted."""
-        self._log.refresh()
+        self._log.look()
         return sum(self._files.count(path) for path in self._log.paths(day))
 
 
@@ -110,33 +112,28 @@ def _of(table: pyarrow.Table, wanted: Integers) -> pyarrow.Table:
     return table.filter(pc.is_in(table["id"], value_set=pyarrow.array(wanted)))
 
 
-def _by_day(tables: Sequence[pyarrow.Table]) -> Iterator[tuple[date, pyarrow.Table]]:
-    """Rows of a segment, a day at a time."""
-    if not tables:
-        return
-    whole = pyarrow.concat_tables(tables)
-    days = whole["day"]
-    for day in pc.unique(days).to_pylist():
-        if day is not None:
-            yield day, whole.filter(pc.equal(days, pyarrow.scalar(day, pyarrow.date32()))).drop_columns("day")
-
-
-def stacks(day: date, parts: Sequence[pyarrow.Table]) -> Iterator[Stack]:
-    """Tables of one day, in the order of their commits, as stacks of the latest rows."""
+def stacks(parts: Sequence[pyarrow.Table]) -> Iterator[Stack]:
+    """Rows with their days, in the order of their commits, as stacks of the latest."""
     whole = [one for one in parts if one.num_rows]
     if not whole:
         return
     table = latest(pyarrow.concat_tables(whole))
     lengths = pc.binary_length(table["status"]).to_numpy()
-    kinds = sum(pc.is_valid(table[name]).to_numpy().astype(np.int64) << place for place, name in enumerate(CHANNELS))
+    kinds = np.zeros(table.num_rows, np.int64)
+    for place, name in enumerate(CHANNELS):
+        kinds |= pc.is_valid(table[name]).to_numpy().astype(np.int64) << place
+    found: list[Stack] = []
     for length in np.unique(lengths):
         for kind in np.unique(kinds):
             chosen = (lengths == length) & (kinds == kind)
             if chosen.any():
-                yield _decode(day, table.filter(pyarrow.array(chosen)).combine_chunks(), int(length), int(kind))
+                rows = table if chosen.all() else table.filter(pyarrow.array(chosen))
+                found += _decode(rows.combine_chunks(), int(length), int(kind))
+    yield from sorted(found, key=lambda stack: stack.day)
 
 
-def _decode(day: date, table: pyarrow.Table, length: int, kind: int) -> Stack:
+def _decode(table: pyarrow.Table, length: int, kind: int) -> list[Stack]:
+    """Rows of equal length and channels, in the order of days and ids: a stack a day."""
     count = table.num_rows
     registers: dict[str, Integers] = {}
     missing: dict[str, Bytes2] = {}
@@ -150,16 +147,24 @@ def _decode(day: date, table: pyarrow.Table, length: int, kind: int) -> Stack:
         found = registers_of(opening, steps, [base[1:] for base in bases if base[0] == place])
         registers[name] = np.where(reasons == Missing.PRESENT, found, 0)
         missing[name] = reasons
-    return Stack(
-        day=day,
-        ids=table["id"].to_numpy(),
-        registers=registers,
-        missing=missing,
-        status=_side(table["status"], count, length),
-        clock_status=_side(table["clock_status"], count, length),
-        versions=table["version"].to_numpy().astype(np.int64),
-        known_at=table["known_at"].to_numpy(),
-    )
+    status, clock_status = _side(table["status"], count, length), _side(table["clock_status"], count, length)
+    ids, known_at = table["id"].to_numpy(), table["known_at"].to_numpy()
+    versions = table["version"].to_numpy().astype(np.int64)
+    numbers = table["day"].cast(pyarrow.int32()).to_numpy()
+    edges = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), count]
+    return [
+        Stack(
+            day=EPOCH + timedelta(days=int(numbers[first])),
+            ids=ids[first:last],
+            registers={name: column[first:last] for name, column in registers.items()},
+            missing={name: column[first:last] for name, column in missing.items()},
+            status=status[first:last],
+            clock_status=clock_status[first:last],
+            versions=versions[first:last],
+            known_at=known_at[first:last],
+        )
+        for first, last in pairwise(edges)
+    ]
 
 
 def _side(column: Column, count: int, length: int) -> Bytes2:

@@ -17,12 +17,11 @@ import pyarrow
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
-from kwartier.store.files import FileKeys, Files
+from kwartier.store.files import FileKeys, Files, day_of
 from kwartier.store.log import Log
 from kwartier.store.months import Months, Page, covered
 from kwartier.store.rows import Integers
-from kwartier.store.schema import FILE_SCHEMA
-from kwartier.store.versions import latest
+from kwartier.store.versions import latest, with_day
 
 TRANSACTION = "rewrite"
 SORTED = "sorted-"
@@ -129,7 +128,7 @@ class Rewriter:
                     continue
                 here = table["id"].to_numpy()
                 table = table.filter(pyarrow.array((here >= lowest) & (here <= highest)))
-                found.append(_with_day(latest(table), path) if latest_only else table)
+                found.append(latest(with_day(table, day_of(path))) if latest_only else table)
             order = "day" if latest_only else "version"
             yield pyarrow.concat_tables(found).sort_by([("id", "ascending"), (order, "ascending")])
 
@@ -146,12 +145,6 @@ def stretches(ids: Integers) -> Iterator[tuple[int, int]]:
 def is_sorted(paths: Sequence[str]) -> bool:
     """Whether the files of a day are one that was rewritten."""
     return len(paths) == 1 and paths[0].split("/", 1)[1].startswith(SORTED)
-
-
-def _with_day(table: pyarrow.Table, path: str) -> pyarrow.Table:
-    day = date.fromisoformat(path.split("/", 1)[0].removeprefix("day="))
-    column = pyarrow.array([day] * table.num_rows, pyarrow.date32())
-    return table.select(FILE_SCHEMA.names).append_column("day", column)
 
 
 def _months(days: Sequence[date]) -> list[date]:

@@ -21,6 +21,10 @@ SAID_BY_THE_METER = (Missing.NULL_DATA, Missing.UNPLACEABLE, Missing.CONFLICT)
 
 def differences(registers: Integers, present: Mask) -> tuple[Integers, Mask]:
     """Differences of every place but the first, and the mask of the places that need a base."""
+    if present.all():  # as it nearly always is
+        found = np.diff(registers, axis=1)
+        base = (found < 0) | (found > INT32_MAX)
+        return (np.where(base, 0, found) if base.any() else found), base
     places = np.where(present, np.arange(registers.shape[1]), -1)
     before = np.maximum.accumulate(places, axis=1)[:, :-1]
     previous = np.take_along_axis(registers, np.maximum(before, 0), axis=1)
@@ -41,12 +45,17 @@ def registers_of(opening: Integers, found: Integers, bases: list[tuple[int, int,
 
 def digests(parts: list[Bytes2]) -> Integers:
     """One digest a row over the bytes of all parts side by side."""
-    side = np.ascontiguousarray(np.concatenate(parts, axis=1))
-    joined = b"".join(blake2b(row, digest_size=8).digest() for row in side)
+    width = sum(part.shape[1] for part in parts)
+    octets = np.concatenate(parts, axis=1).reshape(-1).data
+    joined = b"".join(
+        blake2b(octets[first : first + width], digest_size=8).digest() for first in range(0, len(octets), width)
+    )
     return np.frombuffer(joined, np.int64)
 
 
 def said(missing: Bytes2) -> Bytes2:
     """Reasons as far as the meter gave them; what only we know (not yet, not received) is one value."""
+    if not missing.any():
+        return missing
     kept = (missing == Missing.PRESENT) | np.isin(missing, SAID_BY_THE_METER)
     return np.where(kept, missing, Missing.NOT_IN_BUFFER).astype(np.uint8)

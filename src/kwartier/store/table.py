@@ -19,7 +19,7 @@ from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction
 
 from kwartier.errors import StateError
-from kwartier.store.encode import Entry, encode, pieces
+from kwartier.store.encode import Entry, block, encode, pieces
 from kwartier.store.files import FileKeys, Files
 from kwartier.store.log import Log
 from kwartier.store.rows import Integers
@@ -109,7 +109,10 @@ class Store:
     def _commit(self, batch: str, entries: Sequence[Entry], written: list[Written]) -> Appended:
         new, same, superseded = 0, 0, list[tuple[int, date]]()
         for (day, _length, kinds), group in pieces(entries).items():
-            rows = encode(batch, group, kinds).sort_by("id")
+            days = block(group, kinds)
+            if days is None:
+                continue
+            rows = encode(batch, days)
             ids, digests = rows["id"].to_numpy(), rows["digest"].to_numpy()
             known, versions = self._index(day).latest(ids)
             is_same = (versions > 0) & (known == digests)

@@ -1,16 +1,29 @@
-"""Of the rows of one day, which are the last version of their id."""
+"""Of rows of some days, which are the last version of their id."""
+
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow
 
 from kwartier.store.rows import Integers
+from kwartier.store.schema import FILE_SCHEMA
+
+
+def with_day(table: pyarrow.Table, day: date) -> pyarrow.Table:
+    """The rows of a file, each with the local day that the file is of."""
+    column = pyarrow.repeat(pyarrow.scalar(day, pyarrow.date32()), table.num_rows)
+    return table.select(FILE_SCHEMA.names).append_column("day", column)
 
 
 def latest(table: pyarrow.Table) -> pyarrow.Table:
-    """The last version of each id, ordered by id."""
-    chosen = is_last(table["id"].to_numpy(), table["version"].to_numpy())
-    return table.filter(pyarrow.array(chosen)).sort_by("id")
+    """The last version of each day and id, in the order of days and ids; the rows have their days."""
+    ids, versions = table["id"].to_numpy(), table["version"].to_numpy()
+    days = table["day"].cast(pyarrow.int32()).to_numpy()
+    order = np.lexsort((np.arange(len(ids)), versions, ids, days))
+    ids, days = ids[order], days[order]
+    is_next = (ids[1:] != ids[:-1]) | (days[1:] != days[:-1])
+    return table.take(pyarrow.array(order[np.append(is_next, True)]))
 
 
 def is_last(ids: Integers, versions: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
