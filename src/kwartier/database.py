@@ -161,6 +161,16 @@ def replace_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> N
     connection.execute(fresh.on_conflict_do_update(index_elements=keys, set_=values), [dict(row) for row in rows])
 
 
+@contextmanager
+def without_indices(connection: Connection, table: Table) -> Iterator[None]:
+    """The table has no indices but its key until the block ends, as a part of the caller's transaction."""
+    for index in table.indexes:
+        index.drop(connection)
+    yield
+    for index in table.indexes:
+        index.create(connection)
+
+
 def _insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
     return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
 

@@ -10,9 +10,11 @@ million rows take seconds. What is said of a bad row does not depend on that.
 """
 
 import csv
+import gc
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import zip_longest
@@ -152,6 +154,18 @@ def read_columns(
     if bad and not skip_bad:
         raise InputError("bad-rows", describe(path, bad))
     return Chunks(good=good, bad=bad)
+
+
+@contextmanager
+def paused_collection() -> Iterator[None]:
+    """Millions of rows make millions of objects, none of them in a cycle: looking for cycles among them is put off."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def write_parquet(table: "pyarrow.Table", out: "pyarrow.NativeFile") -> None:

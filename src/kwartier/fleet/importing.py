@@ -13,11 +13,12 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, delete
 
 from kwartier import clock, rowfile
+from kwartier.database import without_indices
 from kwartier.errors import InputError
 from kwartier.fleet.columns import VALID_FROM, columns, misfit
 from kwartier.fleet.periods import ALWAYS, OPEN, Change, Facts, Version, covering, stated
-from kwartier.fleet.versions import BATCH, CONNECTIONS, METERS, after, changing, dates
-from kwartier.rowfile import BadRow, Chunk, Problem, Value
+from kwartier.fleet.versions import BATCH, CONNECTIONS, METERS, Line, after, changing, dates
+from kwartier.rowfile import BadRow, Chunk, Problem, Value, paused_collection
 from kwartier.tables import layouts
 
 _MISFITTING = ("mechanism", "policy", "transport", "client", "address_bytes", "physical_address", "logical_device")
@@ -75,16 +76,18 @@ def import_file(
     """All of ``path``, or with ``skip_bad`` the good rows, in one transaction."""
     agreement = _Agreement()
     kinds = columns(companions, dso)
-    rows = rowfile.read_columns(path, kinds, unique=("meter",), check=agreement, skip_bad=skip_bad)
-    bad = list(rows.bad)
-    with changing(engine) as connection:
-        taking = _Import(connection, agreement.stated, dso=dso, at=at)
-        bad += taking.refuse(rows.good)
-        if bad and not skip_bad:
-            raise InputError("bad-rows", rowfile.describe(path, bad))
-        taking.take(rows.good)
-        if bad and refused is not None:
-            rowfile.write_refused(refused, sorted(bad, key=lambda one: one.line), beside=path)
+    with paused_collection():
+        # The file is read before the transaction: nobody else has to wait for that.
+        rows = rowfile.read_columns(path, kinds, unique=("meter",), check=agreement, skip_bad=skip_bad)
+        bad = list(rows.bad)
+        with changing(engine) as connection:
+            taking = _Import(connection, agreement.stated, dso=dso, at=at)
+            bad += taking.refuse(rows.good)
+            if bad and not skip_bad:
+                raise InputError("bad-rows", rowfile.describe(path, bad))
+            taking.take(rows.good)
+            if bad and refused is not None:
+                rowfile.write_refused(refused, sorted(bad, key=lambda one: one.line), beside=path)
     total = sum(len(chunk.lines) for chunk in rows.good) - len(taking.refused)
     counts = taking.counts
     return Imported(
@@ -154,8 +157,16 @@ class _Import:
         """State every row that was not refused."""
         days = self._explicit_days(chunks)
         self._take_connections(days)
-        for chunk in chunks:
-            self._take_meters(chunk)
+        if not self._fresh_meters:
+            for chunk in chunks:
+                METERS.add(self._connection, sorted(self._take_meters(chunk), key=_name))
+            return
+        # A new fleet goes in as a whole in the order of its names, and is indexed when it is there: either alone, a tree that
+        # grows in no order is most of the time of an import.
+        fresh = [line for chunk in chunks for line in self._take_meters(chunk)]
+        fresh.sort(key=_name)
+        with without_indices(self._connection, METERS.table):
+            METERS.add(self._connection, fresh)
 
     def _explicit_days(self, chunks: Sequence[Chunk]) -> dict[str, date | None]:
         """Per connection the first day that a row gives for it; None: a row gives none. Without what was refused."""
@@ -199,14 +210,15 @@ class _Import:
                         self._changed.add(ean)
             CONNECTIONS.apply(self._connection, changes, at=after(self._at, _all(known.values())))
 
-    def _take_meters(self, chunk: Chunk) -> None:
+    def _take_meters(self, chunk: Chunk) -> list[Line]:
+        """Restate the meters of a chunk that are known; the rows of those that are not."""
         names = [str(one) for one in chunk.columns["meter"]]
         rows = zip(
             chunk.lines, names, chunk.columns[VALID_FROM], *(chunk.columns[n] for n in METERS.facts), strict=True
         )
         known = {} if self._fresh_meters else METERS.of(self._connection, names)
         changes: dict[tuple[str, ...], list[Change]] = {}
-        fresh: list[tuple[object, ...]] = []
+        fresh: list[Line] = []
         others: list[str] = []
         always = dates(ALWAYS, OPEN, self._at)
         for line, name, text, *facts in rows:
@@ -228,8 +240,8 @@ class _Import:
             if change.added or facts[_EAN] in self._changed:
                 self.counts["updated"] += 1
         METERS.apply(self._connection, changes, at=after(self._at, _all(known.values())))
-        METERS.add(self._connection, sorted(fresh, key=lambda one: str(one[0])))
         forget_layouts(self._connection, others)
+        return fresh
 
     def _start(self, ean: str, text: Value) -> date:
         """The day from which a row about a known meter holds."""
@@ -241,6 +253,10 @@ def forget_layouts(connection: Connection, names: Sequence[str]) -> None:
     """Another device under a known name, or another companion: what the old one said of its profile is not believed."""
     for first in range(0, len(names), BATCH):
         connection.execute(delete(layouts).where(layouts.c.meter.in_(names[first : first + BATCH])))
+
+
+def _name(line: Line) -> str:
+    return str(line[0])
 
 
 def _device(facts: Sequence[Value]) -> tuple[Value, ...]:
