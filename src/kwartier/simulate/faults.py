@@ -25,7 +25,7 @@ LINE_FAULTS = (
     "lowered-counter",
     "hostile",
 )
-VALUE_FAULTS = ("clock-jump", "reset", "rollover", "null-clocks", "missing-quarters")
+VALUE_FAULTS = ("clock-jump", "reset", "rollover", "exchanged-meter", "null-clocks", "missing-quarters")
 NEVER_READ = frozenset(LINE_FAULTS) - {"slow"}
 """Faults that keep everything from being read when they hit every attempt."""
 MAX_ATTEMPTS = 2

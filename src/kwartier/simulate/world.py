@@ -140,6 +140,8 @@ class World:
         quarter = int(fraction(self.seed, "quarter", who.number) * DAY_QUARTERS)
         if fault.name == "reset":
             return Disturbance(reset_quarter=quarter)
+        if fault.name == "exchanged-meter":
+            return Disturbance(exchanged_quarter=quarter)
         if fault.name == "rollover":
             return Disturbance(modulus_wh=MODULUS_WH)
         if fault.name == "clock-jump":

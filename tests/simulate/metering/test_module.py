@@ -7,7 +7,7 @@ import numpy as np
 
 from kwartier.clock import quarter_ends
 from kwartier.simulate.household import seeded
-from kwartier.simulate.metering.module import Disturbance, MeteringModule
+from kwartier.simulate.metering.module import OTHER_MODULE_WH, Disturbance, MeteringModule
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "src" / "kwartier" / "simulate" / "metering"
@@ -50,6 +50,16 @@ def test_its_status_knows_summer_time_by_its_own_clock() -> None:
     change = 1_774_746_000  # 2026-03-29 01:00 UTC
     assert np.array_equal(status == 0x08, change <= TIMES)
     assert not MeteringModule(HOUSEHOLD, timezone="UTC").status(TIMES).any()
+
+
+def test_two_modules_take_turns_and_each_counts_on_where_it_was() -> None:
+    plain = MeteringModule(HOUSEHOLD).registers(TIMES)["import_wh"]
+    found = MeteringModule(HOUSEHOLD, disturbance=Disturbance(exchanged_quarter=40)).registers(TIMES)["import_wh"]
+    other = found - plain
+    assert set(other.tolist()) == {0, OTHER_MODULE_WH}
+    changes = np.flatnonzero(np.diff(other)) + 1
+    assert (TIMES[changes] // 900 % 96 == 42).all()
+    assert len(changes) >= 1
 
 
 def test_a_reset_starts_from_nothing_once_a_day() -> None:

@@ -20,6 +20,9 @@ SUMMER = 0x08
 ADJUSTED = 0x20
 """AMR status bit 5: the clock was set in this quarter."""
 WATTS_PER_QUARTER_WH = 4
+DAY_S = DAY_QUARTERS * QUARTER_S
+OTHER_MODULE_WH = 4_000_000_000
+"""How far apart the registers of two modules that take turns are: more than a difference of 32 bits."""
 CHANNELS = ("import_wh", "export_wh")
 
 Times = npt.NDArray[np.int64]
@@ -32,6 +35,8 @@ class Disturbance:
 
     reset_quarter: int | None = None
     """The registers start anew from 0 at the end of this quarter."""
+    exchanged_quarter: int | None = None
+    """At the end of this quarter another module takes its place: two take turns, and each has a register of its own."""
     modulus_wh: int | None = None
     """The registers have so few digits that they roll over at this number."""
     missing_quarter: int | None = None
@@ -69,6 +74,9 @@ class MeteringModule:
         if disturbance.reset_quarter is not None:
             since = self._household.registers(_last(times, disturbance.reset_quarter + 1))
             found = found[0] - since[0], found[1] - since[1]
+        if disturbance.exchanged_quarter is not None:
+            turn = (times - QUARTER_S * (disturbance.exchanged_quarter + 2)) // DAY_S % 2
+            found = found[0] + turn * OTHER_MODULE_WH, found[1] + turn * OTHER_MODULE_WH
         if disturbance.modulus_wh is not None:
             found = found[0] % disturbance.modulus_wh, found[1] % disturbance.modulus_wh
         return dict(zip(CHANNELS, found, strict=True))
