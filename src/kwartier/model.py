@@ -84,6 +84,18 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """A row that a meter stamped with a moment between two quarter ends, after an outage or when its clock was set."""
+
+    time: int
+    """UTC seconds."""
+    registers: Mapping[str, int] = field(repr=False)
+    """Wh, of the channels that have a value."""
+    status: int
+    clock_status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Readings:
     """The quarter registers of one meter and a run of local days, in columns; never changed, only superseded.
 
@@ -104,3 +116,5 @@ class Readings:
     clock_status: Bytes8 = field(repr=False)
     """The clock status byte of each row's stamp (0xFF: not specified)."""
     findings: tuple[Finding, ...] = ()
+    beside: tuple[Beside, ...] = ()
+    """Rows that belong to no quarter end, in the order of their moments: kept as they came, and part of no column."""

@@ -301,7 +301,7 @@ def test_the_same_row_twice_is_remarked_and_a_different_one_is_a_conflict() -> N
         assert conflict.registers[name][29] == 0
 
 
-def test_rows_beside_the_grid_after_an_outage_are_remarked_and_not_used() -> None:
+def test_rows_beside_the_grid_after_an_outage_are_remarked_and_kept_beside() -> None:
     rows = rows_of(times_of(DAY))
     outage = [Row(at=rows[50].at + 437, import_wh=1, amr=0x80), Row(at=rows[50].at + 612, import_wh=1, amr=0x80)]
     readings = readings_of(
@@ -311,6 +311,9 @@ def test_rows_beside_the_grid_after_an_outage_are_remarked_and_not_used() -> Non
     assert (readings.findings[0].start, readings.findings[0].end) == (outage[0].at, outage[1].at)
     assert whole(readings)
     assert readings.registers[IMPORT].tolist() == [row.import_wh for row in rows]
+    assert [(one.time, one.registers[IMPORT], one.status) for one in readings.beside] == [
+        (row.at, row.import_wh, row.amr) for row in outage
+    ]
 
 
 def test_a_clock_that_was_set_leaves_its_rows_where_their_stamps_say() -> None:

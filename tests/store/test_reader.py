@@ -1,6 +1,7 @@
 """What was stored comes back bit for bit, and of several versions the last."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from kwartier.clock import quarter_ends
 from kwartier.errors import SecurityError, StateError
-from kwartier.model import Missing, Readings
+from kwartier.model import Beside, Missing, Readings
 from kwartier.store import Store
 from kwartier.store.reader import Reader, Stack
 from tests.store.entries import CHANNELS, ZONE, entry, readings
@@ -42,6 +43,9 @@ def one(stacks: list[Stack], identity: int) -> tuple[Stack, int]:
 def assert_equal(sent: Readings, stack: Stack, row: int, places: slice) -> None:
     """Every register, status and reason of one day."""
     assert set(stack.registers) == set(sent.registers)
+    assert stack.beside.get(row, ()) == tuple(
+        one for one in sent.beside if sent.times[places][0] < one.time < sent.times[places][-1]
+    )
     assert stack.status[row].tolist() == sent.status[places].tolist()
     assert stack.clock_status[row].tolist() == sent.clock_status[places].tolist()
     for name, column in sent.registers.items():
@@ -71,6 +75,17 @@ def sent(draw: st.DrawFn) -> Readings:
             start = draw(st.integers(0, count - 1))
             reasons[start : start + draw(st.integers(1, count))] = draw(st.sampled_from(list(Missing)[1:]))
         missing[name] = reasons
+    beside = [
+        Beside(
+            time=int(times[0]) + 900 * place + draw(st.integers(1, 899)),
+            registers={
+                name: draw(st.integers(0, 2**62)) for name in draw(st.sampled_from([channels, channels[:1], ()]))
+            },
+            status=draw(st.integers(0, 255)),
+            clock_status=draw(st.integers(0, 255)),
+        )
+        for place in sorted(draw(st.sets(st.integers(0, count - 2), max_size=3)))
+    ]
     return Readings(
         meter="M",
         start=day,
@@ -80,6 +95,7 @@ def sent(draw: st.DrawFn) -> Readings:
         missing=missing,
         status=generator.integers(0, 256, count, np.uint8),
         clock_status=generator.integers(0, 256, count, np.uint8),
+        beside=tuple(beside),
     )
 
 
@@ -94,7 +110,7 @@ def test_everything_that_a_meter_sent_comes_back_bit_for_bit(
     Store(folder, Keys()).append("a", [entry(identity, found) for identity, found in zip(ids, batch, strict=True)])
     reader = Reader(folder, Keys())
     for identity, found in zip(ids, batch, strict=True):
-        there = any((reasons == Missing.PRESENT).any() for reasons in found.missing.values())
+        there = bool(found.beside) or any((reasons == Missing.PRESENT).any() for reasons in found.missing.values())
         for stacks in (list(reader.look_up([identity], found.start, found.end)), list(reader.scan(found.start))):
             if there:
                 assert_equal(found, *one(stacks, identity), slice(None))
@@ -125,6 +141,16 @@ def test_of_several_versions_the_last_is_shown_and_all_are_kept(tmp_path: Path) 
     assert (stack.versions[row], stack.known_at[row], stack.registers["import_wh"][row, 0]) == (3, 2, 102)
     assert sorted(identity for stack in stacks for identity in stack.ids.tolist()) == [1, 2, 3, 4]
     assert reader.rows(DAY) == 6
+
+
+def test_a_row_between_quarter_ends_that_says_something_else_is_a_new_version(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    plain = readings(DAY, AFTER)
+    times = plain.times
+    for number, register in enumerate((7, 7, 8)):
+        one = Beside(time=int(times[3]) + 60, registers={"import_wh": register}, status=1, clock_status=0)
+        done = store.append(f"{number}", [entry(1, replace(plain, beside=(one,)))])
+        assert (done.new, done.same, len(done.superseded)) == [(1, 0, 0), (0, 1, 0), (0, 0, 1)][number]
 
 
 def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:

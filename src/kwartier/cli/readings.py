@@ -109,6 +109,10 @@ def _as_json(one: "Shown") -> dict[str, object]:
         "rows": rows[1:],
         "versions": {f"{day}": version for day, version in one.versions.items()},
         "known_at": {f"{day}": utc(at) for day, at in one.known_at.items()},
+        "beside": [
+            {"time": utc(row.time), "status": row.status, "clock_status": row.clock_status, **row.registers}
+            for row in found.beside
+        ],
         "findings": [
             {"code": finding.code, "start": utc(finding.start), "end": utc(finding.end), "reason": finding.reason}
             for finding in found.findings

@@ -187,15 +187,17 @@ def by_year(readings: Readings, timezone: str) -> list[Readings]:
 
 
 def _part(readings: Readings, start: date, end: date, places: slice) -> Readings:
+    times = readings.times[places]
     return replace(
         readings,
         start=start,
         end=end,
-        times=readings.times[places],
+        times=times,
         registers={name: column[places] for name, column in readings.registers.items()},
         missing={name: column[places] for name, column in readings.missing.items()},
         status=readings.status[places],
         clock_status=readings.clock_status[places],
+        beside=tuple(one for one in readings.beside if times[0] < one.time <= times[-1]),
     )
 
 

@@ -75,6 +75,13 @@ def merged(have: Readings, later: Readings) -> Readings:
         missing[name] = np.where(kept, np.uint8(Missing.PRESENT), reasons)
         status[kept], clock_status[kept] = have.status[kept], have.clock_status[kept]
     findings = tuple(dict.fromkeys((*have.findings, *later.findings)))
+    beside = {one.time: one for one in (*have.beside, *later.beside)}
     return replace(
-        later, registers=registers, missing=missing, status=status, clock_status=clock_status, findings=findings
+        later,
+        registers=registers,
+        missing=missing,
+        status=status,
+        clock_status=clock_status,
+        findings=findings,
+        beside=tuple(beside[at] for at in sorted(beside)),
     )

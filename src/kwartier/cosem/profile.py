@@ -20,7 +20,7 @@ from kwartier.cosem.rows import Flags, Places, Rows
 from kwartier.cosem.stamping import Stamps, Window, certain_stamps, settled_stamps, troubled
 from kwartier.cosem.status import CLOCK_NOT_SPECIFIED
 from kwartier.errors import WireError
-from kwartier.model import Bytes8, Finding, Missing, Readings, Registers, Times
+from kwartier.model import Beside, Bytes8, Finding, Missing, Readings, Registers, Times
 
 MAX_REGISTER_WH = (1 << 63) - 1
 AHEAD_S = 60
@@ -131,6 +131,7 @@ class _Placing:
     frame: Frame
     layout: Layout
     found: list[Finding] = field(default_factory=list)
+    beside: list[Beside] = field(default_factory=list)
 
     def readings(self, findings: tuple[Finding, ...]) -> Readings:
         """The readings, with a reason for every quarter that is not there."""
@@ -159,6 +160,7 @@ class _Placing:
             status=status,
             clock_status=clock_status,
             findings=(*findings, *self.stamps.findings, *self.found),
+            beside=tuple(self.beside),
         )
 
     def _add(self, code: str, moments: Times, reason: str) -> None:
@@ -173,7 +175,18 @@ class _Placing:
         beside = inside[~on_grid]
         if len(beside):
             self._add("off-grid", utc[beside], f"{len(beside)} rows lie beside the quarter ends")
+            self.beside.extend(self._as_it_came(int(row)) for row in beside[np.argsort(utc[beside], kind="stable")])
         return inside[on_grid], quarters[on_grid]
+
+    def _as_it_came(self, row: int) -> Beside:
+        absent = self.rows.absent
+        there = {name: column for name, column in self.registers.items() if name not in absent or not absent[name][row]}
+        return Beside(
+            time=int(self.stamps.utc[row]),
+            registers={name: int(column[row]) for name, column in there.items()},
+            status=0 if self.rows.status is None else int(self.rows.status[row]),
+            clock_status=int(self.stamps.clock_status[row]),
+        )
 
     def _repeated(self, places: Places, quarters: Places, sources: Places, kept: Places, times: Times) -> Places:
         """The quarters for which rows with different registers came; the same row sent again is only remarked."""

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kwartier.clock import midnight, quarter_ends
-from kwartier.model import Finding, Missing, Readings
+from kwartier.model import Beside, Finding, Missing, Readings
 from kwartier.store.reader import Stack
 
 OWN_CLOSING = "own-closing"
@@ -45,6 +45,7 @@ def joined(meter: str, rows: Mapping[date, Row], start: date, end: date, timezon
     missing = {name: np.full(count, Missing.NOT_STORED, np.uint8) for name in names}
     status, clock_status = np.zeros(count, np.uint8), np.full(count, NO_CLOCK_STATUS, np.uint8)
     findings: list[Finding] = []
+    beside: list[Beside] = []
     for day, (stack, row) in sorted(rows.items()):
         length = stack.status.shape[1]
         opening = (midnight(day, timezone) - int(times[0])) // QUARTER_S
@@ -58,6 +59,8 @@ def joined(meter: str, rows: Mapping[date, Row], start: date, end: date, timezon
                 first = skipped
             into = slice(opening + first, opening + length)
             registers[name][into], missing[name][into] = values[first:], reasons[first:]
+        if day >= start:
+            beside += stack.beside.get(row, ())
         first = skipped or int(opening >= 0 and opening > 0 and clock_status[opening] != NO_CLOCK_STATUS)
         into = slice(opening + first, opening + length)
         status[into], clock_status[into] = stack.status[row, first:], stack.clock_status[row, first:]
@@ -71,6 +74,7 @@ def joined(meter: str, rows: Mapping[date, Row], start: date, end: date, timezon
         status=status,
         clock_status=clock_status,
         findings=tuple(dict.fromkeys(findings)),
+        beside=tuple(beside),
     )
 
 

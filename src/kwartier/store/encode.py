@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from hashlib import blake2b
 from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
@@ -11,9 +12,9 @@ import numpy.typing as npt
 import pyarrow
 
 from kwartier.clock import quarter_ends
-from kwartier.model import Missing, Readings
+from kwartier.model import Beside, Missing, Readings
 from kwartier.store.rows import Bytes2, Integers, Mask, differences, digests, said
-from kwartier.store.schema import BASE, CHANNELS, FILE_SCHEMA
+from kwartier.store.schema import BASE, BESIDE, CHANNELS, FILE_SCHEMA
 
 ONE_DAY = timedelta(days=1)
 Number = TypeVar("Number", np.int64, np.uint8)
@@ -48,6 +49,8 @@ class Block:
     missing: Mapping[str, Bytes2] = field(repr=False)
     status: Bytes2 = field(repr=False)
     clock_status: Bytes2 = field(repr=False)
+    beside: Mapping[int, tuple[Beside, ...]] = field(default_factory=dict, repr=False)
+    """By row: what came between quarter ends."""
 
 
 def pieces(entries: Sequence[Entry]) -> dict[tuple[date, int, tuple[bool, ...]], list[Piece]]:
@@ -80,7 +83,9 @@ def block(group: list[Piece], kinds: tuple[bool, ...]) -> Block | None:
     """A group as a block, in the order of ids; days of which nothing is present are left out, and None is no day at all."""
     names = [name for name, is_there in zip(CHANNELS, kinds, strict=True) if is_there]
     missing = {name: _stack([p.entry.readings.missing[name] for p in group], group) for name in names}
+    beside = {place: found for place, piece in enumerate(group) if (found := _beside(piece))}
     nothing = np.ones(len(group), np.bool_)
+    nothing[list(beside)] = False
     for reasons in missing.values():
         nothing &= reasons.all(axis=1)
     ids = np.array([p.entry.id for p in group], np.int64)
@@ -89,6 +94,7 @@ def block(group: list[Piece], kinds: tuple[bool, ...]) -> Block | None:
     if not len(order):
         return None
     chosen = [group[place] for place in order.tolist()]
+    placed = {row: beside[place] for row, place in enumerate(order.tolist()) if place in beside} if beside else {}
     return Block(
         ids=ids[order],
         known_at=np.array([p.entry.known_at for p in chosen], np.int64),
@@ -96,7 +102,16 @@ def block(group: list[Piece], kinds: tuple[bool, ...]) -> Block | None:
         missing={name: reasons[order] for name, reasons in missing.items()},
         status=_stack([p.entry.readings.status for p in chosen], chosen),
         clock_status=_stack([p.entry.readings.clock_status for p in chosen], chosen),
+        beside=placed,
     )
+
+
+def _beside(piece: Piece) -> tuple[Beside, ...]:
+    readings = piece.entry.readings
+    if not readings.beside:
+        return ()
+    opening, closing = readings.times[piece.first], readings.times[piece.first + piece.length]
+    return tuple(one for one in readings.beside if opening < one.time < closing)
 
 
 def encode(batch: str, days: Block) -> pyarrow.Table:
@@ -127,6 +142,9 @@ def encode(batch: str, days: Block) -> pyarrow.Table:
         columns[channel] = _lists(found, present[:, 1:])
         columns[f"missing_{channel}"] = _binary(missing, present.all(axis=1))
     everything = np.zeros(count, np.bool_)
+    columns["beside"] = pyarrow.array(
+        [_row_beside(days.beside.get(row)) for row in range(count)], pyarrow.list_(BESIDE)
+    )
     columns["bases"] = pyarrow.array(bases, pyarrow.list_(BASE))
     columns["status"], columns["clock_status"] = (
         _binary(days.status, everything),
@@ -135,8 +153,34 @@ def encode(batch: str, days: Block) -> pyarrow.Table:
     columns["id"], columns["known_at"] = pyarrow.array(days.ids), pyarrow.array(days.known_at)
     columns["version"] = pyarrow.array(np.ones(count, np.int32))
     columns["batch"] = pyarrow.array([batch] * count, pyarrow.string())
-    columns["digest"] = pyarrow.array(digests(parts))
+    columns["digest"] = pyarrow.array(_with_beside(digests(parts), days.beside))
     return pyarrow.table([columns[name] for name in FILE_SCHEMA.names], schema=FILE_SCHEMA)
+
+
+def _row_beside(found: tuple[Beside, ...] | None) -> list[dict[str, int | None]] | None:
+    if found is None:
+        return None
+    return [
+        {
+            "time": one.time,
+            **{name: one.registers.get(name) for name in CHANNELS},
+            "status": one.status,
+            "clock_status": one.clock_status,
+        }
+        for one in found
+    ]
+
+
+def _with_beside(plain: Integers, beside: Mapping[int, tuple[Beside, ...]]) -> Integers:
+    """Digests of rows to which what came between quarter ends belongs, too."""
+    if not beside:
+        return plain
+    found = plain.copy()
+    for row, several in beside.items():
+        text = repr([sorted(one.items(), key=str) for one in _row_beside(several) or ()])
+        octets = int(plain[row]).to_bytes(8, "little", signed=True) + text.encode()
+        found[row] = int.from_bytes(blake2b(octets, digest_size=8).digest(), "little", signed=True)
+    return found
 
 
 def _stack(whole: Sequence[npt.NDArray[Number]], group: list[Piece]) -> npt.NDArray[Number]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow
 import pyarrow.compute as pc
 
-from kwartier.model import Missing
+from kwartier.model import Beside, Missing
 from kwartier.store.files import FileKeys, Files
 from kwartier.store.log import Log
 from kwartier.store.months import Months, covered
@@ -45,6 +45,8 @@ class Stack:
     clock_status: Bytes2 = field(repr=False)
     versions: Integers
     known_at: Integers
+    beside: Mapping[int, tuple[Beside, ...]] = field(default_factory=dict, repr=False)
+    """By row: what came between quarter ends."""
 
     def __len__(self) -> int:
         """How many ids."""
@@ -151,6 +153,7 @@ def _decode(table: pyarrow.Table, length: int, kind: int) -> list[Stack]:
     ids, known_at = table["id"].to_numpy(), table["known_at"].to_numpy()
     versions = table["version"].to_numpy().astype(np.int64)
     numbers = table["day"].cast(pyarrow.int32()).to_numpy()
+    beside = _beside(table)
     edges = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), count]
     return [
         Stack(
@@ -162,6 +165,7 @@ def _decode(table: pyarrow.Table, length: int, kind: int) -> list[Stack]:
             clock_status=clock_status[first:last],
             versions=versions[first:last],
             known_at=known_at[first:last],
+            beside={row - first: several for row, several in beside.items() if first <= row < last},
         )
         for first, last in pairwise(edges)
     ]
@@ -180,6 +184,22 @@ def _side(column: Column, count: int, length: int) -> Bytes2:
 def _integers(column: Column) -> Integers:
     filled: Column = pc.fill_null(column, 0)  # type: ignore[type-var, assignment]  # the stubs know no filling with a number
     return np.asarray(filled.to_numpy(), np.int64)
+
+
+def _beside(table: pyarrow.Table) -> dict[int, tuple[Beside, ...]]:
+    column = table["beside"]
+    rows = np.flatnonzero(pc.is_valid(column).to_numpy())
+    several = column.take(pyarrow.array(rows, pyarrow.int64())).to_pylist()
+    return {row: tuple(map(_as_it_came, found or ())) for row, found in zip(rows.tolist(), several, strict=True)}
+
+
+def _as_it_came(row: Mapping[str, int | None]) -> Beside:
+    return Beside(
+        time=row["time"] or 0,
+        registers={name: value for name in CHANNELS if (value := row[name]) is not None},
+        status=row["status"] or 0,
+        clock_status=row["clock_status"] or 0,
+    )
 
 
 def _bases(table: pyarrow.Table) -> list[tuple[int, int, int, int]]:
