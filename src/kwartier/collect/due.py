@@ -20,6 +20,8 @@ from kwartier.database import insert_once, reading, writing
 from kwartier.model import Meter
 from kwartier.tables import dues, meter_keys, nights
 
+ENOUGH_TRIES = 3
+"""A meter that gave nothing in so many tries is not to be had that night."""
 BUFFER_DAYS = 10
 """Local days that a meter's buffer holds: older ones cannot be caught up with."""
 MARGIN_S = 30
@@ -80,6 +82,8 @@ class Counts:
     """Error codes of what is not stored, and how many meters each has."""
     quarters: int
     present: int
+    short: int
+    """Meters of which something may still be had: not all was tried. None of them: the night has done what it can."""
     unreached: int
     """Meters of which no answer ever came."""
     first_stored_at: int | None
@@ -253,20 +257,23 @@ class Dues:
                 func.sum(dues.c.present),
                 func.min(dues.c.settled_at),
                 func.max(dues.c.settled_at),
+                func.sum(case((dues.c.attempts >= ENOUGH_TRIES, 1), else_=0)),
             )
             .where(dues.c.day == day, *self._ours())
             .group_by(dues.c.state, missed)
         )
         states: dict[str, int] = {}
         causes: dict[str, int] = {}
-        quarters = present = 0
+        quarters = present = short = 0
         moments: list[int] = []
         with reading(self._engine) as connection:
-            for state, code, count, some, there, first, last in connection.execute(query):
+            for state, code, count, some, there, first, last, spent in connection.execute(query):
                 states[state] = states.get(state, 0) + count
                 if code:
                     causes[code] = causes.get(code, 0) + count
                 quarters, present = quarters + int(some), present + int(there)
+                if state in OPEN or state == State.FAILED:
+                    short += count - (int(spent) if state == State.FAILED else 0)
                 if state == State.STORED and first is not None:
                     moments += [first, last]
         return Counts(
@@ -275,6 +282,7 @@ class Dues:
             causes=dict(sorted(causes.items())),
             quarters=quarters,
             present=present,
+            short=short,
             unreached=sum(count for code, count in causes.items() if code in UNREACHED),
             first_stored_at=min(moments, default=None),
             last_stored_at=max(moments, default=None),

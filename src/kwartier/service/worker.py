@@ -23,7 +23,7 @@ import uvloop
 
 from kwartier.collect.claims import Claims
 from kwartier.collect.desk import Desk
-from kwartier.collect.due import Dues
+from kwartier.collect.due import ENOUGH_TRIES, Dues
 from kwartier.collect.engine import Engine, Room, Tally
 from kwartier.collect.lease import Leases
 from kwartier.collect.night_visit import carry_out
@@ -37,7 +37,6 @@ Answer = TypeVar("Answer")
 
 RETRY_PART = 5
 """One in so many slots is for tries after the first."""
-TRIES_AT_ONCE = 3
 TRIES_IN_WINDOW = 6
 BACKOFF_AT_ONCE_S = 1.0
 BACKOFF_IN_WINDOW_S = 30.0
@@ -68,7 +67,7 @@ def rules_of(orders: Orders) -> Rules:
     return Rules(
         day=orders.day,
         at_once=orders.at_once,
-        max_tries=orders.max_tries or (TRIES_AT_ONCE if orders.at_once else TRIES_IN_WINDOW),
+        max_tries=orders.max_tries or (ENOUGH_TRIES if orders.at_once else TRIES_IN_WINDOW),
         backoff_s=BACKOFF_AT_ONCE_S if orders.at_once else BACKOFF_IN_WINDOW_S,
         max_backoff_s=MAX_BACKOFF_S,
         purpose=orders.purpose,
