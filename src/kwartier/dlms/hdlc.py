@@ -32,6 +32,8 @@ MAX_NOISE_BYTES = 1 << 16
 MAX_BAD_RUN = 64
 """Bytes that belong to no frame, and bad frames in a row, after which a line is called hopeless."""
 KNOWN_ADDRESSES = 256
+MAX_ADDRESS = 4
+"""Bytes of one address."""
 _FLAGS = re.compile(b"\x7e+")
 _REVERSED = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
 
@@ -76,6 +78,12 @@ def _address_bytes(number: int, size: int) -> bytes:
     octets = bytearray((number >> 7 * place & 0x7F) << 1 for place in reversed(range(size)))
     octets[-1] |= 1
     return bytes(octets)
+
+
+@lru_cache(KNOWN_ADDRESSES)
+def client_bytes(number: int) -> bytes:
+    """The address of a client, in its one byte."""
+    return Address(number).encode()
 
 
 def _read_address(cursor: Cursor) -> Address:
@@ -152,16 +160,21 @@ class Frame:
     def encode(self) -> bytes:
         """The frame between its two flags."""
         addresses = self.destination.encode() + self.source.encode()
-        length = 2 + len(addresses) + 3 + (len(self.information) + 2 if self.information else 0)
-        if length > LENGTH_MASK:
-            raise StateError("unbuildable", f"a frame of {length} bytes")
-        form = FORMAT_TYPE | (SEGMENTED if self.segmented else 0) | length
-        body = form.to_bytes(2, "big") + addresses + bytes((self.control,))
+        return frame_bytes(addresses, self.control, self.information, segmented=self.segmented)
+
+
+def frame_bytes(addresses: bytes, control: int, information: bytes, *, segmented: bool) -> bytes:
+    """A frame between its two flags. ``addresses``: destination and source as bytes, which a link need not spell each time."""
+    length = 2 + len(addresses) + 3 + (len(information) + 2 if information else 0)
+    if length > LENGTH_MASK:
+        raise StateError("unbuildable", f"a frame of {length} bytes")
+    form = FORMAT_TYPE | (SEGMENTED if segmented else 0) | length
+    body = b"%c%c%b%c" % (form >> 8, form & 0xFF, addresses, control)
+    body += check_sequence(body)
+    if information:
+        body += information
         body += check_sequence(body)
-        if self.information:
-            body += self.information
-            body += check_sequence(body)
-        return b"\x7e" + body + b"\x7e"
+    return b"\x7e%b\x7e" % body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,30 +188,49 @@ class BadFrame:
     length: int
 
 
-def _read_header(cursor: Cursor) -> tuple[int, Address, Address, int]:
-    """Format, destination, source and control, with the check sequence behind them."""
-    start = cursor.at
+def _read_header(data: bytes) -> tuple[int, Address, Address, int, int]:
+    """Format, destination, source and control, and where the check sequence behind them ends."""
+    cursor = Cursor(data)
     form = cursor.u16()
     if form & FORMAT_MASK != FORMAT_TYPE:
         raise WireError("bad-hdlc-frame", f"frame format 0x{form:04X}, and only type 3 is spoken here")
-    destination, source = _read_address(cursor), _read_address(cursor)
-    control = cursor.u8()
-    stop = cursor.at
-    if cursor.take(2) != check_sequence(cursor.data[start:stop]):
+    destination, source, at = _addresses(data[2 : 2 + 2 * MAX_ADDRESS])
+    stop = 2 + at + 1
+    cursor.take(stop - cursor.at)
+    if cursor.take(2) != check_sequence(data[:stop]):
         raise WireError("bad-hcs", f"the check sequence at offset {stop} is not that of the header before it")
-    return form, destination, source, control
+    return form, destination, source, data[stop - 1], stop + 2
+
+
+def _addresses(octets: bytes) -> tuple[Address, Address, int]:
+    """Destination and source at the beginning of ``octets``, and where they end."""
+    end = 0
+    for _ in range(2):
+        while end < len(octets) and not octets[end] & 1:
+            end += 1
+        end += 1
+    return _parties(octets[:end])
+
+
+@lru_cache(KNOWN_ADDRESSES)
+def _parties(octets: bytes) -> tuple[Address, Address, int]:
+    """The same, remembered: a line has two addresses, and each of its frames has both."""
+    cursor = Cursor(octets)
+    destination, source = _read_address(cursor), _read_address(cursor)
+    return destination, source, cursor.at
 
 
 def parse_frame(data: bytes) -> Frame:
     """The frame in ``data``, which is everything between two flags; :class:`WireError` where a check fails."""
-    cursor = Cursor(data)
-    form, destination, source, control = _read_header(cursor)
+    form, destination, source, control, at = _read_header(data)
     if form & LENGTH_MASK != len(data):
         raise WireError("bad-hdlc-frame", f"a frame of {len(data)} bytes says that it has {form & LENGTH_MASK}")
     information = b""
-    if cursor.remaining:
-        information = cursor.take(cursor.remaining - 2)
-        if cursor.take(2) != check_sequence(data[:-2]):
+    if at < len(data):
+        information = data[at:-2]
+        if len(data) - at < 2:
+            raise WireError("truncated", f"{len(data) - at} bytes at offset {at} are no check sequence")
+        if data[-2:] != check_sequence(data[:-2]):
             raise WireError(
                 "bad-fcs", f"the check sequence at offset {len(data) - 2} is not that of the frame before it"
             )
@@ -293,7 +325,7 @@ class FrameReader:
         closed = there >= length + 2 and held[at + 1 + length] == FLAG
         try:
             if there < length + 2:
-                _read_header(Cursor(body))
+                _read_header(body)
                 return length + 2
             frame = parse_frame(body)
         except WireError as error:

@@ -20,6 +20,8 @@ from kwartier.dlms.hdlc import (
     FrameReader,
     Kind,
     Parameters,
+    client_bytes,
+    frame_bytes,
 )
 from kwartier.dlms.hdlc_segments import LLC_COMMAND, LLC_RESPONSE, Assembler, cut
 from kwartier.dlms.link import LinkState
@@ -202,11 +204,9 @@ class HdlcLink:
     # Frames out.
 
     def _emit(self, control: int, information: bytes = b"", *, segmented: bool = False) -> None:
-        ours, theirs = Address(self.client_address), self._server_address
-        if not self._client:
-            ours, theirs = theirs, ours
-        frame = Frame(destination=theirs, source=ours, control=control, information=information, segmented=segmented)
-        self._out.append(frame.encode())
+        client, server = client_bytes(self.client_address), self._server_address.encode()
+        addresses = server + client if self._client else client + server
+        self._out.append(frame_bytes(addresses, control, information, segmented=segmented))
 
     def _command(self, kind: int, now: float, information: bytes = b"") -> None:
         self._emit(kind | POLL_FINAL, information)
