@@ -31,6 +31,7 @@ from kwartier.service.night import Request
 from kwartier.service.simulating import beside
 from kwartier.service.worker import Orders
 from kwartier.simulate import faults
+from kwartier.simulate.latency import LATENCIES
 from kwartier.simulate.world import World
 from kwartier.tables import visits
 
@@ -70,10 +71,11 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--meters", type=int, default=100_000, help="meters of the fleet (default %(default)s)")
     parser.add_argument("--workers", type=int, default=1, help="processes of the collector (default %(default)s)")
     parser.add_argument("--open", type=int, default=500, help="visits open at once in each (default %(default)s)")
+    parser.add_argument("--latency", choices=sorted(LATENCIES), default="none", help="of a round trip (default none)")
     parser.add_argument("--profile", type=Path, help="write what the first process did to this file (slows it down)")
     chosen = parser.parse_args(words)
     with tempfile.TemporaryDirectory() as folder:
-        found = nights(Path(folder), chosen.meters, chosen.workers, chosen.open, chosen.profile)
+        found = nights(Path(folder), chosen.meters, chosen.workers, chosen.open, chosen.latency, chosen.profile)
     told = {name: asdict(one) for name, one in found.items()}
     if chosen.json:
         print(json.dumps(told, indent=2))
@@ -82,7 +84,9 @@ def main(words: Sequence[str] | None = None) -> None:
         print(f"{name:>8}: " + "  ".join(f"{key} {value:,.1f}" for key, value in figures.items()))
 
 
-def nights(folder: Path, meters: int, workers: int, open_visits: int, profile: Path | None) -> dict[str, Found]:
+def nights(
+    folder: Path, meters: int, workers: int, open_visits: int, latency: str, profile: Path | None
+) -> dict[str, Found]:
     """The first night and the second, both compared with the truth."""
     home_folder, fleet = folder / "home", folder / "fleet"
     create_home(home_folder)
@@ -90,7 +94,8 @@ def nights(folder: Path, meters: int, workers: int, open_visits: int, profile: P
         out.write(f"open_visits = {open_visits}\n")
     today = night.yesterday(time.time())
     found = {}
-    with beside(World(seed=SEED, count=meters, faults=faults.load("none")), fleet, port=0):
+    world = World(seed=SEED, count=meters, faults=faults.load("none"))
+    with beside(world, fleet, port=0, latency=LATENCIES[latency]):
         with open_home(home_folder) as home:
             home.registry.import_file(fleet / "fleet.csv", at=0)
             home.keyring.import_file(fleet / "keys.csv", at=0, actor=ACTOR, own_title=home.settings.own_title)

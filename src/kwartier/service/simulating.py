@@ -82,11 +82,11 @@ async def run_p1(folder: Path, meter: str, *, host: str, port: int, ready: Calla
 
 
 @contextmanager
-def beside(world: World, out: Path, *, port: int) -> Iterator[None]:
+def beside(world: World, out: Path, *, port: int, latency: Latency | None = None) -> Iterator[None]:
     """The fleet in a process of its own, listening and its files written, until the block ends. Raises ``InputError``."""
     context = multiprocessing.get_context("spawn")
     heard, told = context.Pipe(duplex=False)
-    process = context.Process(target=_be_beside, args=(world, out, port, told), daemon=True)
+    process = context.Process(target=_be_beside, args=(world, out, port, latency, told), daemon=True)
     process.start()
     told.close()
     try:
@@ -102,7 +102,7 @@ def beside(world: World, out: Path, *, port: int) -> Iterator[None]:
         process.join()
 
 
-def _be_beside(world: World, out: Path, port: int, told: Connection) -> None:
+def _be_beside(world: World, out: Path, port: int, latency: Latency | None, told: Connection) -> None:
     starter = multiprocessing.parent_process()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; whoever started us decides
     try:
@@ -113,7 +113,7 @@ def _be_beside(world: World, out: Path, port: int, told: Connection) -> None:
                 clock=None,
                 origin="operator",
                 port=port,
-                latency=None,
+                latency=latency,
                 ready=lambda: told.send(None),
                 parent=None if starter is None else starter.sentinel,
             )

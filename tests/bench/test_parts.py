@@ -1,0 +1,31 @@
+"""The other parts of the bench run to their end and compare what they stored. Their times are not looked at."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.bench.test_bench import LIMIT_S, ROOT
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (("night", "--meters", "40"), {"first", "second"}),
+        (("store", "--meters", "2000", "--looked-up", "40"), {"bytes_a_value", "look_up_after_ms"}),
+        (("registry", "--meters", "2000", "--repeats", "1"), {"imports", "bytes_a_meter"}),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_a_part_runs_and_tells(words: tuple[str, ...], names: set[str]) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "bench", *words, "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert names <= set(json.loads(ran.stdout))
