@@ -5,6 +5,7 @@ import gc
 import tracemalloc
 from collections import Counter
 from datetime import UTC, date, datetime
+from typing import cast
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from kwartier.simulate import running as running_module
 from kwartier.simulate.faults import Fault, FaultTable
 from kwartier.simulate.fleet import fleet_lines, key_lines
 from kwartier.simulate.latency import LATENCIES, Latency
-from kwartier.simulate.running import LISTENER_METERS, PROFILE_READS, Running
+from kwartier.simulate.running import LISTENER_METERS, PROFILE_READS, FleetLine, Running
 from kwartier.simulate.truth import Truth
 from kwartier.simulate.world import SUPPLIERS, World
 from tests.simulate.visiting import Street, visit_many
@@ -190,6 +191,40 @@ def test_a_round_trip_takes_what_is_drawn_for_it() -> None:
         return [visit.outcome for visit in found.values()]
 
     assert asyncio.run(run()) == ["done"] * 4
+
+
+def test_a_slow_line_keeps_the_order_of_what_is_said() -> None:
+    """However long each answer takes: a later one that is quicker waits for its turn."""
+
+    class Sent(asyncio.Transport):
+        def __init__(self) -> None:
+            super().__init__()
+            self.octets: list[bytes] = []
+
+        def write(self, data: bytes | bytearray | memoryview) -> None:
+            self.octets.append(bytes(data))
+
+        def is_closing(self) -> bool:
+            return False
+
+    class Falling:
+        def draw_s(self, seed: int, *names: object) -> float:
+            return 0.2 / int(str(names[-1]))
+
+    async def talk() -> list[bytes]:
+        running = Running(World(seed=4, count=4), now=lambda: NOW, latency=cast("Latency", Falling()))
+        line = FleetLine(running, 0)
+        sent = Sent()
+        line.transport = sent
+        said = [bytes((number,)) for number in range(1, 9)]
+        for octets in said:
+            line.answer(octets)
+        while len(sent.octets) < len(said):
+            await asyncio.sleep(0.01)
+        assert sent.octets == said
+        return sent.octets
+
+    assert len(asyncio.run(asyncio.wait_for(talk(), 10))) == 8
 
 
 @pytest.mark.parametrize("name", sorted(set(LATENCIES) - {"none"}))

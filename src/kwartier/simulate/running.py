@@ -10,6 +10,7 @@ built when a line reaches it and forgotten when its last line ends.
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -226,6 +227,8 @@ class FleetLine(Line):
         self._fault = ""
         self._answers = 0
         self._attempt = 0
+        self._free_s = 0.0
+        self._on_the_way: deque[bytes] = deque()
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client; the first say which meter is meant."""
@@ -277,11 +280,16 @@ class FleetLine(Line):
             world = self._running.world
             delay_s += self._running.latency.draw_s(world.seed, self._index, self._attempt, self._answers)
         if delay_s and self.transport is not None:
-            asyncio.get_running_loop().call_later(delay_s, self._late, octets)
+            # A slow line is slow and keeps its order: what is said later never overtakes what was said before.
+            loop = asyncio.get_running_loop()
+            self._free_s = max(self._free_s, loop.time() + delay_s)
+            self._on_the_way.append(octets)
+            loop.call_at(self._free_s, self._late)
         else:
             super().answer(octets)
 
-    def _late(self, octets: bytes) -> None:
+    def _late(self) -> None:
+        octets = self._on_the_way.popleft()
         if self.transport is not None and not self.transport.is_closing():
             self.transport.write(octets)
 
