@@ -165,14 +165,14 @@ def test_a_line_that_is_never_answered_ends_some_time(monkeypatch: pytest.Monkey
 
 def test_a_slow_meter_is_slow_in_every_answer_and_no_worse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running_module, "SLOW_S", 0.02)
-    late: list[int] = []
-    answer = running_module.FleetLine._late
+    late: list[FleetLine] = []
+    answer = FleetLine._late
 
-    def count(line: running_module.FleetLine, octets: bytes) -> None:
-        late.append(len(octets))
-        answer(line, octets)
+    def count(line: FleetLine) -> None:
+        late.append(line)
+        answer(line)
 
-    monkeypatch.setattr(running_module.FleetLine, "_late", count)
+    monkeypatch.setattr(FleetLine, "_late", count)
     first, second = visits(with_fault("slow"), times=2)
     assert {visit.outcome for visit in (*first.values(), *second.values())} == {"done"}
     # AARE, proof, clock, rows and release of both meters, in the first visits only; over HDLC the link has answers of its own.
