@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine, delete, select, update
 
 from kwartier.database import writing
 from kwartier.errors import Denied, InputError, KwartierError
@@ -175,8 +175,25 @@ def test_an_operator_reaches_nothing_of_another(engine: Engine, install: Callabl
         shown(found, DAY, AFTER, 1 - ours)
     assert caught.value.code == "unknown-connection"
     grant = found.open(actor="os:test", purpose="settlement", scope=Scope(start=DAY, end=AFTER))
-    links = [link for _, row in grant.day(DAY) for link in row if link is not None]
-    assert [link.meter for link in links] == [f"m{ours}"]
+    stacks = list(grant.day(DAY))
+    assert [link.meter for _, links in stacks for link in links] == [f"m{ours}"]
+    assert sum(map(len, (stack for stack, _ in stacks))) == 1 == grant.rows(DAY)
+
+
+def test_a_grant_for_a_test_shows_nobodys_connection_of_the_fleet_only(
+    engine: Engine, install: Callable[..., Path]
+) -> None:
+    folder = install(readings(DAY, AFTER))
+    with writing(engine) as connection:
+        connection.execute(update(reading_ids).where(reading_ids.c.meter == "m0").values(ean="871687000000000007"))
+    scope = Scope(start=DAY, end=AFTER)
+    shown_links = {}
+    for purpose in ("test", "settlement"):
+        grant = gate(engine, folder).open(actor="os:test", purpose=purpose, scope=scope)
+        stacks = list(grant.day(DAY))
+        shown_links[purpose] = {link.meter for _, links in stacks for link in links}
+        assert sum(map(len, (stack for stack, _ in stacks))) == len(shown_links[purpose]) == grant.rows(DAY)
+    assert shown_links == {"test": {"m1"}, "settlement": {"m0", "m1"}}
 
 
 def test_a_grant_for_one_connection_does_not_reach_the_fleet(engine: Engine, install: Callable[..., Path]) -> None:

@@ -52,7 +52,7 @@ def stored(home: Path, day: date) -> dict[str, int]:
         found: dict[str, int] = {}
         for stack, links in grant.day(day):
             assert set(stack.versions.tolist()) == {1}
-            found.update((link.meter, stack.status.shape[1]) for link in links if link is not None)
+            found.update((link.meter, stack.status.shape[1]) for link in links)
         assert grant.rows(day) == len(found)
     return found
 

@@ -88,7 +88,7 @@ def test_what_could_be_had_and_is_not_there_is_lost(truthful: tuple[Truth, Store
     of, stored = truthful
     missing = {name: column.copy() for name, column in stored.missing.items()}
     missing["import_wh"][0, :4] = Missing.NOT_RECEIVED
-    links: list[Link | None] = [*stored.links[:-1], None]
+    links = [*stored.links[:-1], Link("200000000000000004", "another", DAY.year)]
     found = compare(of, DAY, [replace(stored, links=links, missing=missing)], rows=40)
     assert (found.lost, found.wrong, found.unobtainable) == (4 + 2 * PLACES, 0, 0)
 

@@ -71,7 +71,7 @@ def test_a_day_becomes_one_file_with_every_version_in_the_order_of_ids(
     log = Log(tmp_path, encrypted=False)
     ids = Files(log.root, None).read(path, ["id"])["id"].to_numpy()
     assert (np.diff(ids) >= 0).all()
-    assert Reader(tmp_path).rows(DAY) == 31
+    assert len(Reader(tmp_path).ids(DAY)) == 31
     # Again, there is nothing to do; a row that comes later makes it worth doing.
     assert Rewriter(tmp_path).rewrite(LATER) == Rewritten()
     Store(tmp_path).append("late", [entry(99, readings(DAY, AFTER))])
@@ -95,7 +95,7 @@ def test_of_two_rewrites_at_once_one_succeeds_and_nothing_is_doubled(tmp_path: P
         assert not first.day(DAY)
     assert outcomes == [True]
     assert held(tmp_path, DAY, range(30)) == before
-    assert Reader(tmp_path).rows(DAY) == 31
+    assert len(Reader(tmp_path).ids(DAY)) == 31
 
 
 def test_a_rewrite_that_another_overtakes_between_look_and_commit_is_refused_by_the_log(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_rewrite_that_another_overtakes_between_look_and_commit_is_refused_by_
     with patch.object(Log, "commit", overtaken):
         assert not first.day(DAY)
     assert held(tmp_path, DAY, range(30)) == before
-    assert Reader(tmp_path).rows(DAY) == 31
+    assert len(Reader(tmp_path).ids(DAY)) == 31
 
 
 def test_appends_pass_beside_a_rewrite(tmp_path: Path) -> None:

@@ -7,11 +7,12 @@ out the latest version of what the meters sent.
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
+import numpy as np
 from sqlalchemy import Engine, insert
 
 from kwartier.database import writing
@@ -84,7 +85,8 @@ class Gate:
         }
         with writing(self._engine) as connection:
             connection.execute(insert(accesses), [row])
-        return Grant(name, scope, Ids(self._engine), self._registry, Reader(self._folder, self._keys))
+        reader = Reader(self._folder, self._keys)
+        return Grant(name, scope, found, ids=Ids(self._engine), registry=self._registry, reader=reader)
 
     def _check(self, purpose: Purpose, scope: Scope) -> None:
         days = (scope.end - scope.start).days
@@ -104,11 +106,14 @@ class Gate:
 class Grant:
     """What one grant lets see; made by the gate alone."""
 
-    __slots__ = ("_ids", "_reader", "_registry", "id", "scope")
+    __slots__ = ("_ids", "_purpose", "_reader", "_registry", "id", "scope")
 
-    def __init__(self, name: str, scope: Scope, ids: Ids, registry: Registry, reader: Reader) -> None:
+    def __init__(
+        self, name: str, scope: Scope, purpose: Purpose, *, ids: Ids, registry: Registry, reader: Reader
+    ) -> None:
         self.id = name
         self.scope = scope
+        self._purpose = purpose
         self._ids = ids
         self._registry = registry
         self._reader = reader
@@ -127,24 +132,33 @@ class Grant:
                 if any(day >= scope.start for day in rows):
                     yield _shown(ean, rows, joined(meter, rows, scope.start, scope.end, zones[meter]), zones[meter])
 
-    def day(self, day: date) -> Iterator[tuple[Stack, Sequence[Link | None]]]:
-        """Every meter of the fleet on one local day, with the connection and meter of each row.
+    def day(self, day: date) -> Iterator[tuple[Stack, list[Link]]]:
+        """The fleet on one local day, with the connection and meter of each row.
 
-        Rows of which the link is ended, or that belong to another operator, are not in it. Raises ``Denied`` out-of-scope.
+        What has no link any more, what belongs to another operator and what the purpose does not reach is not in it. Raises
+        ``Denied`` out-of-scope.
         """
         if self.scope.eans or not self.scope.start <= day < self.scope.end:
             raise Denied("out-of-scope", f"the grant does not reach the whole fleet on {day}")
         ours = self._ours(day)
         for stack in self._reader.scan(day):
-            found = self._ids.links_of(stack.ids.tolist())
-            links = [found.get(identity) for identity in stack.ids.tolist()]
-            if ours is not None:
-                links = [link if link is not None and (link.ean, link.meter) in ours else None for link in links]
-            yield stack, links
+            links = self._links(stack.ids.tolist(), ours)
+            wanted = np.array([identity in links for identity in stack.ids.tolist()], np.bool_)
+            if wanted.any():
+                yield stack.only(wanted), [links[identity] for identity in stack.ids[wanted].tolist()]
 
     def rows(self, day: date) -> int:
-        """How many rows the store holds for a local day, every version counted."""
-        return self._reader.rows(day)
+        """How many rows the store holds of these for a local day, every version counted."""
+        ids, counts = np.unique(self._reader.ids(day), return_counts=True)
+        links = self._links(ids.tolist(), self._ours(day))
+        return sum(count for identity, count in zip(ids.tolist(), counts.tolist(), strict=True) if identity in links)
+
+    def _links(self, ids: list[int], ours: set[tuple[str, str]] | None) -> dict[int, Link]:
+        return {
+            identity: link
+            for identity, link in self._ids.links_of(ids).items()
+            if link.ean.startswith(self._purpose.eans) and (ours is None or (link.ean, link.meter) in ours)
+        }
 
     def _ours(self, day: date) -> set[tuple[str, str]] | None:
         """Connections and meters of the operator that this installation works for; None: it works for all."""

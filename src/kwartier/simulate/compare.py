@@ -16,7 +16,7 @@ PRESENT = 0
 class Stored:
     """The readings of many meters on one local day: a row a meter, as the gate hands them out."""
 
-    links: Sequence[Link | None]
+    links: Sequence[Link]
     registers: Mapping[str, Integers]
     missing: Mapping[str, Bytes2]
     status: Bytes2
@@ -53,7 +53,7 @@ def compare(truth: Truth, day: date, stored: Iterable[Stored], *, rows: int) -> 
     for stack in stored:
         versions += int(stack.versions.sum())
         for row, link in enumerate(stack.links):
-            if link is None or link.meter not in known:
+            if link.meter not in known:
                 continue
             meter = link.meter
             doubled += meter in seen

@@ -97,11 +97,6 @@ class Files:
                     groups.append(group)
             return file.read_row_groups(groups) if groups else None
 
-    def count(self, path: str) -> int:
-        """How many rows a file has."""
-        with self._refused(path):
-            return int(self._open(path).metadata.num_rows)
-
     def remove(self, path: str) -> None:
         """Remove a file that nothing points to."""
         (self.root / path).unlink(missing_ok=True)

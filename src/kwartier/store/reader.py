@@ -52,6 +52,23 @@ class Stack:
         """How many ids."""
         return len(self.ids)
 
+    def only(self, wanted: npt.NDArray[np.bool_]) -> "Stack":
+        """The rows where ``wanted`` is true."""
+        if wanted.all():
+            return self
+        rows = np.flatnonzero(wanted).tolist()
+        return Stack(
+            day=self.day,
+            ids=self.ids[wanted],
+            registers={name: column[wanted] for name, column in self.registers.items()},
+            missing={name: column[wanted] for name, column in self.missing.items()},
+            status=self.status[wanted],
+            clock_status=self.clock_status[wanted],
+            versions=self.versions[wanted],
+            known_at=self.known_at[wanted],
+            beside={place: self.beside[row] for place, row in enumerate(rows) if row in self.beside},
+        )
+
 
 class Reader:
     """The readings in ``folder``, as they are at the moment of each question."""
@@ -104,10 +121,11 @@ class Reader:
                 if chosen.any():
                     yield from stacks([with_day(piece.filter(pyarrow.array(chosen)), day)])
 
-    def rows(self, day: date) -> int:
-        """How many rows a local day has, every version counted."""
+    def ids(self, day: date) -> Integers:
+        """The id of every row of a local day, every version counted."""
         self._log.look()
-        return sum(self._files.count(path) for path in self._log.paths(day))
+        found = [self._files.read(path, ["id"])["id"].to_numpy() for path in self._log.paths(day)]
+        return np.concatenate(found) if found else np.zeros(0, np.int64)
 
 
 def _of(table: pyarrow.Table, wanted: Integers) -> pyarrow.Table:
