@@ -1,6 +1,7 @@
 """Killed while writing a file, committing or rewriting, the table is whole, and what was said to be stored is there."""
 
 import multiprocessing
+import os
 import random
 import signal
 from datetime import date, timedelta
@@ -118,6 +119,45 @@ def test_a_store_that_is_killed_is_whole(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_a_store_that_is_killed_often_is_whole(tmp_path: Path) -> None:
     survives(tmp_path, 100)
+
+
+# A loss of power: what was not yet told to be stored may be there in part.
+
+
+@pytest.mark.parametrize("left", [0.0, 0.1, 0.5, 0.99, None])
+def test_a_last_entry_of_which_a_part_is_left_is_as_if_it_had_never_been(tmp_path: Path, left: float | None) -> None:
+    store = Store(tmp_path)
+    for number in range(3):
+        store.append(f"{number}", [entry(number, readings(DAYS[0], DAYS[1]))])
+    last = max((tmp_path / "raw" / "_delta_log").glob("*.json"))
+    octets = last.read_bytes()
+    if left is None:
+        last.unlink()
+    else:
+        last.write_bytes(octets[: int(len(octets) * left)])
+    after = Store(tmp_path)
+    assert [after.has(f"{number}") for number in range(3)] == [True, True, False]
+    assert sorted(Reader(tmp_path).ids(DAYS[0]).tolist()) == [0, 1]
+    assert after.append("2", [entry(2, readings(DAYS[0], DAYS[1]))]).new == 1
+    assert sorted(Reader(tmp_path).ids(DAYS[0]).tolist()) == [0, 1, 2]
+
+
+def test_a_commit_is_on_the_disk_before_it_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    sync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").resolve().name)
+        sync(descriptor)
+
+    store = Store(tmp_path)
+    monkeypatch.setattr(os, "fsync", noted)
+    store.append("a", [entry(1, readings(DAYS[0], DAYS[1]))])
+    (file,) = (tmp_path / "raw" / f"day={DAYS[0]}").glob("*.parquet")
+    entries = sorted((tmp_path / "raw" / "_delta_log").glob("*.json"))
+    # The file, then the entry that points to it, then the names of both.
+    assert synced.index(file.name) < synced.index(entries[-1].name)
+    assert {f"day={DAYS[0]}", "_delta_log"} <= set(synced)
 
 
 # A forked process.

@@ -4,20 +4,24 @@ The library does not look at an application's version by itself: a handle is ref
 on that same handle. It panics in a forked child, so a forked child is refused.
 """
 
+import json
 import os
 import time
 from collections.abc import Sequence
 from datetime import date
+from itertools import count
 from pathlib import Path
 from urllib.parse import unquote
 
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.transaction import AddAction, RemoveAction
 
+from kwartier.disk import sync_folder
 from kwartier.errors import StateError
 from kwartier.store.schema import TABLE_SCHEMA
 
 RAW = "raw"
+LOG = "_delta_log"
 ENCRYPTION = "kwartier.encryption"
 ENCRYPTED, NOT_ENCRYPTED = "aes-gcm", "none"
 CONFIGURATION = {"delta.dataSkippingNumIndexedCols": "0", "delta.checkpointInterval": "100"}
@@ -39,6 +43,7 @@ class Log:
         said = ENCRYPTED if encrypted else NOT_ENCRYPTED
         self.root = folder / RAW
         self.root.mkdir(parents=True, exist_ok=True)
+        _mend(self.root / LOG)
         self._table = DeltaTable.create(
             self.root,
             Schema.from_arrow(TABLE_SCHEMA),
@@ -60,7 +65,7 @@ class Log:
 
     def look(self) -> None:
         """See what others committed, where a look a moment ago is as good: for readers, and never before a commit."""
-        changed_ns = (self.root / "_delta_log").stat().st_mtime_ns
+        changed_ns = (self.root / LOG).stat().st_mtime_ns
         is_settled = time.time_ns() - changed_ns > SETTLED_NS
         if changed_ns != self._seen_ns or not is_settled:
             self.refresh()
@@ -89,9 +94,40 @@ class Log:
         """Commit on this handle as it is. Raises ``CommitFailedError`` when another was first."""
         _refuse_fork()
         properties = CommitProperties(app_transactions=[Transaction(transaction, version)])
+        before = self._table.version()
         self._table.create_write_transaction(
             list(actions), "append", Schema.from_arrow(TABLE_SCHEMA), ["day"], commit_properties=properties
         )
+        self._sync(before + 1)
+
+    def _sync(self, first: int) -> None:
+        """What was committed survives the loss of power: the library leaves that to chance."""
+        # Ours is among those that came since the handle was refreshed.
+        for number in count(first):
+            try:
+                descriptor = os.open(self.root / LOG / f"{number:020d}.json", os.O_RDONLY)
+            except FileNotFoundError:
+                break
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        sync_folder(self.root / LOG)
+
+
+def _mend(folder: Path) -> None:
+    """Take away a last entry of which a loss of power left a part: whoever made it was not told that it is stored."""
+    last = max(folder.glob("*.json"), default=None, key=lambda path: path.name)
+    if last is None:
+        return
+    try:
+        for line in last.read_bytes().splitlines():
+            json.loads(line)
+    except ValueError:
+        last.unlink(missing_ok=True)
+        sync_folder(folder)
+    except FileNotFoundError:
+        return
 
 
 def _refuse_fork() -> None:
