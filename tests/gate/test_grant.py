@@ -72,14 +72,16 @@ def shown(found: Gate, start: date, end: date, number: int = 0, purpose: str = "
         ("customer", 0, 1, "out-of-scope"),
         ("settlement", 0, 32, "out-of-scope"),
         ("customer", 1, 0, "bad-day"),
+        ("customer", 1, None, "bad-day"),
         ("customer", 9, 1, "unknown-connection"),
     ],
 )
 def test_what_is_denied_is_denied_before_anything_is_read_or_written_down(
-    engine: Engine, install: Callable[..., Path], purpose: str, eans: int, days: int, code: str
+    engine: Engine, install: Callable[..., Path], purpose: str, eans: int, days: int | None, code: str
 ) -> None:
     folder = install(readings(DAY, AFTER))
-    scope = Scope(start=DAY, end=DAY + timedelta(days=days), eans=tuple(map(ean, range(eans))))
+    start, length = (DAY, days) if days is not None else (date.min, 1)
+    scope = Scope(start=start, end=start + timedelta(days=length), eans=tuple(map(ean, range(eans))))
     with pytest.raises((Denied, InputError)) as caught:
         gate(engine, folder).open(actor="os:test", purpose=purpose, scope=scope)
     assert isinstance(caught.value, KwartierError)
@@ -178,6 +180,26 @@ def test_an_operator_reaches_nothing_of_another(engine: Engine, install: Callabl
     stacks = list(grant.day(DAY))
     assert [link.meter for _, links in stacks for link in links] == [f"m{ours}"]
     assert sum(map(len, (stack for stack, _ in stacks))) == 1 == grant.rows(DAY)
+
+
+def test_an_operator_sees_of_a_connection_only_the_days_on_which_it_is_its_own(
+    engine: Engine, install: Callable[..., Path]
+) -> None:
+    end = AFTER + timedelta(days=1)
+    first = readings(DAY, AFTER)
+    folder = install(first, readings(AFTER, end, first_wh=int(first.registers["import_wh"][-1])))
+    handed_over = folder / "handed-over.csv"
+    handed_over.write_text(
+        "meter,ean,host,port,system_title,companion,dso,valid_from\n"
+        f"m0,{ean(0)},127.0.0.1,4059,4B57540000000000,smr-5.5,Zuid,{AFTER}\n"
+    )
+    Registry(engine).import_file(handed_over, at=1)
+    for dso, days, places in (("Noord", {DAY}, range(97)), ("Zuid", {AFTER}, range(96, 193))):
+        found = shown(gate(engine, folder, dso), DAY, end)
+        assert set(found.versions) == set(found.known_at) == days
+        there = found.readings.missing["import_wh"] == Missing.PRESENT
+        assert np.flatnonzero(there).tolist() == list(places)
+    assert set(shown(gate(engine, folder), DAY, end).versions) == {DAY, AFTER}
 
 
 def test_a_grant_for_a_test_shows_nobodys_connection_of_the_fleet_only(

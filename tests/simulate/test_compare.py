@@ -93,6 +93,19 @@ def test_what_could_be_had_and_is_not_there_is_lost(truthful: tuple[Truth, Store
     assert (found.lost, found.wrong, found.unobtainable) == (4 + 2 * PLACES, 0, 0)
 
 
+def test_a_channel_that_was_not_stored_at_all_is_lost(tmp_path: Path) -> None:
+    of = told(tmp_path, "default", 400)
+    stored = read(of)
+    one = replace(
+        stored,
+        registers={"import_wh": stored.registers["import_wh"]},
+        missing={"import_wh": stored.missing["import_wh"]},
+    )
+    kept, whole = compare(of, DAY, [one], rows=len(one.links)), compare(of, DAY, [stored], rows=len(one.links))
+    assert (kept.compared, kept.lost) == (whole.compared // 2, whole.compared // 2)
+    assert (kept.wrong, kept.unobtainable) == (0, whole.unobtainable)
+
+
 def test_rows_that_are_there_twice_or_that_no_version_accounts_for_are_doubled(truthful: tuple[Truth, Stored]) -> None:
     of, stored = truthful
     assert compare(of, DAY, [stored, stored], rows=80).doubled == 40

@@ -1,7 +1,7 @@
 """``kwartier readings``: what is stored of a connection, for a purpose."""
 
 import sys
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -56,7 +56,7 @@ def readings(
     if form is Format.PARQUET and out is None and sys.stdout.isatty():
         raise InputError("bad-argument", "parquet is not for a terminal: give --out FILE, or send it elsewhere")
     last = end.date() if end is not None else datetime.now(ZoneInfo(TIMEZONE)).date()
-    first = start.date() if start is not None else last - timedelta(days=DEFAULT_DAYS)
+    first = start.date() if start is not None else date.fromordinal(max(1, last.toordinal() - DEFAULT_DAYS))
     with open_home(home_folder(home)) as opened:
         shown = look_up(opened, ean, first, last, actor=actor(), purpose=purpose, reason=reason)
     _print(shown, form, out)

@@ -92,6 +92,8 @@ class Gate:
         days = (scope.end - scope.start).days
         if days < 1:
             raise InputError("bad-day", f"from {scope.start} up to {scope.end} there is no day")
+        if scope.start == date.min:  # a first day is opened by the closing of the day before
+            raise InputError("bad-day", f"there is no day before {scope.start}")
         if days > purpose.days:
             raise Denied("out-of-scope", f"for {purpose.name} one grant spans {purpose.days} days, not {days}")
         if not scope.eans and not purpose.fleet:
@@ -128,9 +130,19 @@ class Grant:
             stacks = list(self._reader.look_up(list(links.values()), before, scope.end))
             for meter in sorted({link.meter for link in links} & zones.keys()):
                 ids = {link.year: identity for link, identity in links.items() if link.meter == meter}
-                rows = row_of(stacks, ids)
+                rows = self._reached(ean, meter, row_of(stacks, ids))
                 if any(day >= scope.start for day in rows):
                     yield _shown(ean, rows, joined(meter, rows, scope.start, scope.end, zones[meter]), zones[meter])
+
+    def _reached(self, ean: str, meter: str, rows: dict[date, Row]) -> dict[date, Row]:
+        """The days on which the connection is the operator's: it may have been another's before, or become it."""
+        if not self._registry.dso:
+            return rows
+        return {
+            day: row
+            for day, row in rows.items()
+            if any(one.meter == meter for one in self._registry.meters_of(ean, day, day + ONE_DAY))
+        }
 
     def day(self, day: date) -> Iterator[tuple[Stack, list[Link]]]:
         """The fleet on one local day, with the connection and meter of each row.

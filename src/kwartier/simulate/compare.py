@@ -60,9 +60,14 @@ def compare(truth: Truth, day: date, stored: Iterable[Stored], *, rows: int) -> 
             seen.add(meter)
             obtainable, registers = truth.obtainable(meter, day), truth.registers(meter, times)
             status = truth.status(meter, times)
-            for name, column in stack.registers.items():
+            for name, true in registers.items():
+                column = stack.registers.get(name)
+                if column is None:  # nothing of this channel was stored
+                    lost += int(obtainable.sum())
+                    unobtainable += int((~obtainable).sum())
+                    continue
                 there = stack.missing[name][row] == PRESENT
-                differs = (column[row] != registers[name]) | (stack.status[row] != status) | ~obtainable
+                differs = (column[row] != true) | (stack.status[row] != status) | ~obtainable
                 compared += int(there.sum())
                 wrong += int((there & differs).sum())
                 lost += int((obtainable & ~there).sum())
