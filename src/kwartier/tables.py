@@ -134,6 +134,14 @@ drifts = Table(
     Column("at", BigInteger, nullable=False),
 )
 """How far each meter's clock was ahead of ours when it was last asked."""
+paces = Table(
+    "pace",
+    metadata,
+    Column("meter", String(64), primary_key=True),
+    Column("visit_ms", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+"""How long a visit to each meter has usually taken, in milliseconds."""
 visits = Table(
     "visit",
     metadata,
@@ -178,8 +186,12 @@ dues = Table(
     Column("quarters", Integer, nullable=False),
     Column("present", Integer, nullable=False),
     Column("settled_at", BigInteger),
+    Column("cell", String(64), nullable=False, server_default=""),
+    Column("kind", String(130), nullable=False, server_default=""),
 )
-"""Which meters have to be read for a local day, and how far that got; see ``collect/due.py``."""
+"""Which meters have to be read for a local day, and how far that got; see ``collect/due.py``.
+
+``cell`` is the radio cell that a meter is reached through, ``kind`` the supplier and firmware of what answers there."""
 Index("ix_due_queue", dues.c.day, dues.c.state, dues.c.next_at)
 Index(
     "ix_due_open",
@@ -211,6 +223,26 @@ claims = Table(
     Column("fulfilled_at", BigInteger),
 )
 """The one read of personal data that a connection may have on a local day of visit; see ``collect/claims.py``."""
+restores = Table(
+    "restore",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("backup_at", BigInteger, nullable=False),
+    Column("closed_through", Date, nullable=False),
+)
+"""When this database came out of a backup. Up to ``closed_through``, a local day of visit, nobody knows what was read."""
+alerts = Table(
+    "alert",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False, index=True),
+    Column("code", String(64), nullable=False),
+    Column("subject", String(128), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("ended_at", BigInteger),
+)
+"""What somebody has to know: ``subject`` is the day, cell or kind of meter that it is about; open until ``ended_at``."""
 reading_ids = Table(
     "reading_id",
     metadata,
