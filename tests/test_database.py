@@ -144,7 +144,7 @@ def test_a_writer_holds_the_file_from_its_first_statement(sqlite: Engine, monkey
         with pytest.raises(StateError) as caught, writing(second):
             raise AssertionError("the second writer began")
         assert names(second) == [], "a reader need not wait"
-    assert caught.value.code == "database-failed"
+    assert caught.value.code == "database-away"
     assert caught.value.retry is Retry.LATER
     assert "locked" in caught.value.detail
     second.dispose()

@@ -22,6 +22,7 @@ MAX_FUNCTION_LINES = 60
 LEAVES = {leaf.__name__ for leaf in KwartierError.__subclasses__()}
 
 MUTABLE_DATACLASSES = {
+    "collect/desk.py:UnderWay": "a batch, and how far it got",
     "collect/engine.py:Tally": "counts up while a night runs",
     "collect/line.py:Traffic": "counts up while a conversation runs",
     "cosem/asking.py:No": "the last refusal, overwritten by the next",
@@ -35,6 +36,8 @@ MUTABLE_DATACLASSES = {
     "dlms/server.py:AssociationPoint": "its peer counter moves, and outlives every session",
     "service/night.py:Progress": "what the processes of a night said last",
     "service/night.py:_Worker": "a process, and what it said last",
+    "service/rehearsal/process.py:Host": "what is wrong with it just now",
+    "service/rehearsal/process.py:Stage": "what is wrong just now, and what went wrong so far",
     "simulate/host.py:Station": "its counters move while it is visited",
     "simulate/running.py:Awake": "counts the lines that are open to a meter",
     "store/table.py:_Day": "an index that grows with the files of its day",

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from kwartier.errors import InputError, Retry, StateError
@@ -121,12 +121,22 @@ def _connected(engine: Engine) -> Iterator[Connection]:
     try:
         connection = engine.connect()
     except DBAPIError as error:
-        raise InputError("no-database", f"{engine.dialect.name}: {_said(error)}") from None
+        raise InputError("no-database", f"{engine.dialect.name}: {_said(error)}", retry=Retry.LATER) from None
     try:
         with connection:
             yield connection
     except DBAPIError as error:
-        raise StateError("database-failed", f"{engine.dialect.name}: {_said(error)}", retry=Retry.LATER) from None
+        if _is_away(error):
+            raise StateError("database-away", f"{engine.dialect.name}: {_said(error)}", retry=Retry.LATER) from None
+        raise StateError("database-failed", f"{engine.dialect.name}: {_said(error)}") from None
+
+
+def _is_away(error: DBAPIError) -> bool:
+    """Whether the fault lies with the server, its disk or the way to it, so that the same may succeed later."""
+    if error.connection_invalidated or isinstance(error, InterfaceError):
+        return True
+    # SQLite says of a wrong statement, too, that it could not operate.
+    return isinstance(error, OperationalError) and not _said(error).startswith(("no such ", "near "))
 
 
 @contextmanager

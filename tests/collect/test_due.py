@@ -1,5 +1,6 @@
 """What a night has to do, and how it stands."""
 
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,7 +10,7 @@ from sqlalchemy import Engine, Row, update
 
 from kwartier.collect.claims import Claims
 from kwartier.collect.due import FIRST_TRIES, MARGIN_S, Dues, Kind, State, Window
-from kwartier.collect.lease import Leases, Settled, holder, is_gone
+from kwartier.collect.lease import LEASE_S, Leases, Settled, holder, is_gone
 from kwartier.database import reading, writing
 from kwartier.model import Meter
 from kwartier.tables import dues, leases
@@ -59,8 +60,13 @@ def leased(engine: Engine, me: str = "", dso: str = "") -> Leases:
 
 
 def settle(engine: Engine, *settled: Settled, day: date = DAY) -> None:
+    """By whoever has the meters, or has just taken them."""
     with writing(engine) as connection:
-        leased(engine).settle_within(connection, day, settled, at=MIDNIGHT)
+        free = (dues.c.day == day, dues.c.meter.in_([one.meter for one in settled]), dues.c.state != State.LEASED)
+        connection.execute(update(dues).where(*free).values(state=State.LEASED, lease="taken"))
+        held = {row.meter: row.lease for row in connection.execute(dues.select().where(dues.c.day == day))}
+        ours = [replace(one, lease=held[one.meter]) for one in settled]
+        leased(engine).settle_within(connection, day, ours, at=MIDNIGHT)
 
 
 def store(engine: Engine, *names: str, day: date = DAY) -> None:
@@ -245,10 +251,39 @@ def test_a_lease_of_another_host_lapses_by_its_time(engine: Engine) -> None:
     other = leased(engine, "another-boot:1:1")
     other.take(DAY, first=2, again=0, now=CLOSES, at_once=False)
     mine = leased(engine)
-    assert mine.take_over(DAY, now=CLOSES + 599, is_stored=lambda _: False) == 0
-    other.renew(now=CLOSES + 599)
-    assert mine.take_over(DAY, now=CLOSES + 1198, is_stored=lambda _: False) == 0
-    assert mine.take_over(DAY, now=CLOSES + 1200, is_stored=lambda _: False) == 2
+    assert LEASE_S < 30
+    assert mine.take_over(DAY, now=CLOSES + LEASE_S, is_stored=lambda _: False) == 0
+    assert other.renew(now=CLOSES + LEASE_S) == frozenset()
+    assert mine.take_over(DAY, now=CLOSES + 2 * LEASE_S, is_stored=lambda _: False) == 0
+    assert mine.take_over(DAY, now=CLOSES + 2 * LEASE_S + 1, is_stored=lambda _: False) == 2
+
+
+def test_whoever_lost_its_lease_is_told_and_changes_nothing_of_what_is_another_s(engine: Engine) -> None:
+    plan(Dues(engine), meters(3))
+    slow, quick = leased(engine, "another-boot:1:1"), leased(engine, "a-third:1:1")
+    lost = slow.take(DAY, first=2, again=0, now=CLOSES, at_once=False)
+    kept = slow.take(DAY, first=1, again=0, now=CLOSES + LEASE_S, at_once=False)
+    assert quick.take_over(DAY, now=CLOSES + LEASE_S + 1, is_stored=lambda _: False) == 2
+    taken = quick.take(DAY, first=1, again=0, now=CLOSES + LEASE_S + 1, at_once=False)
+    (name,) = (job.meter for job in taken.jobs)
+    before = {meter: (row.state, row.lease, row.attempts, row.code) for meter, row in rows(engine).items()}
+    with writing(engine) as connection:
+        given = [Settled(meter=job.meter, lease=job.lease, state=State.FAILED, code="x") for job in lost.jobs]
+        slow.settle_within(connection, DAY, given, at=CLOSES + LEASE_S + 2)
+    assert {meter: (row.state, row.lease, row.attempts, row.code) for meter, row in rows(engine).items()} == before
+    assert before[name][:2] == ("leased", taken.id)
+    assert slow.renew(now=CLOSES + LEASE_S + 3) == {lost.id}
+    assert slow.renew(now=CLOSES + LEASE_S + 4) == frozenset()
+    assert rows(engine)[kept.jobs[0].meter].lease == kept.id
+
+
+def test_a_lease_that_was_taken_while_the_database_went_away_lapses_too(engine: Engine) -> None:
+    plan(Dues(engine), meters(1))
+    leased(engine, "me:1:1").take(DAY, first=1, again=0, now=CLOSES, at_once=False)
+    again = leased(engine, "me:1:1")
+    assert again.renew(now=CLOSES + 10) == frozenset()
+    assert again.take_over(DAY, now=CLOSES + LEASE_S, is_stored=lambda _: False) == 0
+    assert again.take_over(DAY, now=CLOSES + LEASE_S + 1, is_stored=lambda _: False) == 1
 
 
 def test_a_batch_that_is_in_the_store_already_is_written_down_and_not_read_again(engine: Engine) -> None:
@@ -271,10 +306,11 @@ def test_a_batch_that_is_in_the_store_already_is_written_down_and_not_read_again
 def test_a_lease_of_which_nothing_is_left_is_forgotten(engine: Engine) -> None:
     plan(Dues(engine), meters(2))
     room = leased(engine, "a")
-    room.take(DAY, first=2, again=0, now=CLOSES, at_once=False)
+    lease = room.take(DAY, first=2, again=0, now=CLOSES, at_once=False)
     for left, name in ((1, "M00000"), (0, "M00001")):
         with writing(engine) as connection:
-            room.settle_within(connection, DAY, [Settled(meter=name, state=State.FAILED, code="x")], at=CLOSES)
+            given = Settled(meter=name, lease=lease.id, state=State.FAILED, code="x")
+            room.settle_within(connection, DAY, [given], at=CLOSES)
             room.tidy_within(connection)
         with reading(engine) as connection:
             assert len(connection.execute(leases.select()).all()) == left

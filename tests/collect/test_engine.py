@@ -2,16 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import pytest
 
 from kwartier.collect import engine as room_of_engine
 from kwartier.collect.claims import Wanted
-from kwartier.collect.engine import Engine, Room, Tally
+from kwartier.collect.engine import Engine, PaperWork, Room, Tally
 from kwartier.collect.lease import Job
 from kwartier.collect.line import Traffic
 from kwartier.collect.outcome import Again, Done, Outcomes, Task
@@ -19,8 +19,9 @@ from kwartier.collect.transports import OUT_OF_LINES
 from kwartier.collect.visit import Credentials, Visit
 from kwartier.cosem import companion as companions
 from kwartier.cosem.harvest import Harvest
-from kwartier.errors import KwartierError, LinkLost
+from kwartier.errors import KwartierError, LinkLost, Retry, StateError
 from kwartier.model import Meter
+from kwartier.simulate.virtual.loop import VirtualLoop
 
 Answer = TypeVar("Answer")
 AT = datetime(2026, 3, 5, 1, tzinfo=UTC)
@@ -52,7 +53,7 @@ def done(one: Task, error: KwartierError | None = None) -> Done:
         traffic=Traffic(),
         findings=(),
     )
-    return Done(task=one, visit=visit, asked=True)
+    return Done(task=one, visit=visit, asked=error is None)
 
 
 @dataclass
@@ -95,8 +96,8 @@ class FakeDesk:
     def look(self) -> tuple[float | None, int]:
         return (None if self.given >= self.count else 0.0), 0
 
-    def renew(self) -> None:
-        return
+    def renew(self) -> frozenset[str]:
+        return frozenset()
 
 
 async def at_once(work: Callable[[], Answer]) -> Answer:
@@ -169,6 +170,130 @@ def test_lines_that_our_system_cannot_open_slow_it_down_and_fail_no_visit() -> N
     assert sorted(map(int, desk.settled)) == list(range(200))
     assert (tally.stored, tally.tries) == (200, 200)
     assert visits.most == 3
+
+
+class Fails:
+    """A desk of which one kind of work fails for a while."""
+
+    def __init__(self, desk: FakeDesk, kind: str, times: int, error: KwartierError) -> None:
+        self.desk, self.kind, self.left, self.error = desk, kind, times, error
+        self.failed = 0
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        work: Callable[..., object] = getattr(self.desk, name)
+        if name != self.kind:
+            return work
+
+        def fail(*words: object) -> object:
+            if self.left:
+                self.left -= 1
+                self.failed += 1
+                raise self.error
+            return work(*words)
+
+        return fail
+
+
+def hours(desk: object, visits: Visits, room: Room, *, until: float | None = None) -> tuple[Tally, float, list[str]]:
+    """A run in virtual time: how it ended, how long it took, and what was said to be away."""
+    said: list[str] = []
+
+    async def timed() -> tuple[Tally, float, list[str]]:
+        loop = asyncio.get_running_loop()
+        engine = Engine(
+            cast("PaperWork", desk),
+            visits,
+            room=room,
+            office=office,
+            wall=loop.time,
+            until=until,
+            progress=lambda tally: said.append(tally.away),
+        )
+        return await engine.run(), loop.time(), said
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(timed())
+
+
+AWAY = StateError("database-away", "gone", retry=Retry.LATER)
+
+
+@pytest.mark.parametrize("kind", ["take", "prepare", "settle", "look", "renew", "give_back"])
+def test_a_database_that_goes_away_and_comes_back_costs_time_and_nothing_else(kind: str) -> None:
+    desk, visits = Fails(FakeDesk(30), kind, 6, AWAY), Visits(failing={"3": 1})
+    tally, took_s, said = hours(desk, visits, Room(first=8, again=2))
+    assert desk.failed == 6
+    assert sorted(map(int, desk.desk.settled)) == list(range(30))
+    assert (tally.stored, tally.away) == (30, "")
+    assert "database-away" in said
+    assert 15 < took_s < 60, "the pauses grow"
+
+
+def test_while_the_database_is_away_no_visit_begins_and_what_was_read_is_kept() -> None:
+    desk, visits = Fails(FakeDesk(500), "settle", 9, AWAY), Visits()
+    tally, _, _ = hours(desk, visits, Room(first=8, again=2))
+    assert desk.failed == 9
+    assert tally.stored == 500
+    assert len(visits.made) == 500, "nobody is visited twice"
+    assert desk.desk.sizes[0] <= 40, "few began before it was noticed"
+
+
+def test_an_error_that_time_does_not_heal_ends_the_run() -> None:
+    desk = Fails(FakeDesk(5), "settle", 1, StateError("database-failed", "broken"))
+    with pytest.raises(StateError) as caught:
+        hours(desk, Visits(), Room(first=8, again=2))
+    assert caught.value.code == "database-failed"
+
+
+def test_who_is_told_to_stop_while_the_database_is_away_stops() -> None:
+    async def stopped() -> None:
+        desk = Fails(FakeDesk(5), "settle", 1_000, AWAY)
+        engine = Engine(cast("PaperWork", desk), Visits(), room=Room(first=8, again=2), office=office, wall=lambda: 1.0)
+        asyncio.get_running_loop().call_later(60, engine.stop)
+        await engine.run()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner, pytest.raises(StateError) as caught:
+        runner.run(stopped())
+    assert caught.value.code == "database-away"
+
+
+def test_meters_whose_lease_was_taken_over_are_let_go() -> None:
+    class Robbed(FakeDesk):
+        unasked: int = 0
+
+        def renew(self) -> frozenset[str]:
+            return frozenset({"lost"}) if self.given == 10 else frozenset()
+
+        def take(self, first: int, again: int) -> list[Task]:
+            if self.given > 10:
+                return []
+            lease = "kept" if self.given else "lost"
+            return [replace(one, job=one.job._replace(lease=lease)) for one in super().take(10, again)]
+
+        def give_back(self, jobs: Sequence[Job], unasked: Sequence[Wanted] = ()) -> None:
+            self.unasked += len(unasked)
+
+    class Slow(Visits):
+        async def __call__(self, one: Task) -> Done:
+            self.made.append(one.meter.meter)
+            await asyncio.sleep(7)
+            return done(one)
+
+    desk, visits = Robbed(20), Slow()
+    tally, _, _ = hours(desk, visits, Room(first=2, again=1))
+    assert visits.made == ["0", "1", *map(str, range(10, 20))]
+    assert (tally.stored, desk.unasked) == (12, 8)
+
+
+def test_two_visits_to_one_meter_are_stored_one_after_the_other() -> None:
+    class Twice(FakeDesk):
+        def take(self, first: int, again: int) -> list[Task]:
+            return [one for name in super().take(first, again) for one in (name, name)]
+
+    desk = Twice(20)
+    hours(desk, Visits(), Room(first=40, again=2))
+    assert sorted(map(int, desk.settled)) == sorted([*range(20), *range(20)])
+    assert all(size <= 20 for size in desk.sizes)
 
 
 def test_draining_lets_open_visits_end_stores_them_and_gives_the_rest_back() -> None:

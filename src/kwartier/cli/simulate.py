@@ -1,5 +1,6 @@
 """``kwartier simulate``: meters that are not there."""
 
+import sys
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from kwartier.cli.options import HomeOption, JsonOption, home_folder, print_json
 from kwartier.errors import InputError
 
 MAX_FLEET = 1_000_000
+LEAST_REHEARSED, MAX_REHEARSED = 64, 100_000
 LATENCY_NAMES = "none, lte-m, cdma450 or plc"
 
 app = typer.Typer(
@@ -56,6 +58,41 @@ def fleet(
             ready=lambda: print(f"READY {meters}", flush=True),
         )
     )
+
+
+@app.command("night")
+def night(
+    seed: Annotated[int, typer.Option(help="The same seed gives the same course of events, step by step.")],
+    meters: Annotated[int, typer.Option(min=LEAST_REHEARSED, max=MAX_REHEARSED, help="How many meters.")] = 200,
+    days: Annotated[int, typer.Option(min=1, max=10, help="How many nights; the last one is quiet.")] = 3,
+    steps: Annotated[bool, typer.Option("--steps", help="Show each step, in virtual seconds.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Rehearse nights in virtual time with everything that can go wrong, and say whether every promise was kept.
+
+    Engine, sessions, keys, counters, claims and store are those of an installation, on two hosts with two processes each;
+    clock and lines are not real. Exit 1: a promise was broken, or something never went wrong and nothing is proved of it.
+    """
+    from kwartier.service.rehearsal.nights import Script, rehearse
+
+    def show(line: str) -> None:
+        if steps or " night " in line:
+            print(line, file=sys.stderr, flush=True)
+
+    found = rehearse(Script(seed=seed, meters=meters, days=days), show=show)
+    if as_json:
+        print_json(asdict(found))
+    else:
+        rows = [(f"went wrong: {name}", f"{count}") for name, count in found.happened.items()]
+        rows += [(f"values {name}", f"{count}") for name, count in asdict(found.comparison).items()]
+        rows += [("meter-nights", f"{found.meter_nights}"), ("counters seen", f"{found.counters}")]
+        print_table([*rows, ("steps", f"{found.steps}, digest {found.digest[:16]}")])
+    for one in found.broken:
+        print(f"seed {seed}: {one}", file=sys.stderr)
+    if found.broken:
+        again = f"kwartier simulate night --seed {seed} --meters {meters} --days {days} --steps"
+        print(f"broken promises: {len(found.broken)}; `{again}` shows it step by step", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 @app.command("p1")

@@ -3,21 +3,23 @@
 Handing out is: lease the meters, claim their one read, reserve their counters, open their keys; all of it durable before the
 first byte is sent. What came back is written down in three steps: the visits as they were and what is about to be stored; the
 readings themselves; that they are stored, which fulfils the claims. A process that dies between two steps leaves a state from
-which the next one goes on without asking a meter twice for what is stored.
+which the next one goes on without asking a meter twice for what is stored; where the database or the disk was away in between,
+the same call is made again and goes on where it was.
 """
 
-import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol
 
-from sqlalchemy import Connection, Engine, insert
+from sqlalchemy import Connection, Engine, insert, select
 
 from kwartier.clock import local_day
 from kwartier.collect.claims import Claims, Wanted
 from kwartier.collect.due import Dues, State
 from kwartier.collect.lease import Job, Leases, Settled
 from kwartier.collect.outcome import Again, Done, Judged, Outcomes, Rules, Task, by_year, judge, stretches_of
+from kwartier.collect.steps import Reached, Step, onward
 from kwartier.collect.visit import Credentials
 from kwartier.cosem import companion as companions
 from kwartier.cosem.layout import Layout
@@ -53,6 +55,18 @@ class Sink(Protocol):
         ...
 
 
+@dataclass(slots=True, kw_only=True)
+class UnderWay:
+    """A batch on its way to the store: how each visit was judged, and which steps are done."""
+
+    name: str
+    judged: tuple[Judged, ...] = field(repr=False)
+    judged_at: int
+    entries: tuple[Entry, ...] | None = field(default=None, repr=False)
+    """None: nothing is written down yet."""
+    appended: Appended | None = None
+
+
 class Desk:
     """The paper work of one process in one night. ``wall`` gives UTC seconds, ``chance`` a number from 0 to 1."""
 
@@ -72,6 +86,7 @@ class Desk:
         rules: Rules,
         wall: Callable[[], float],
         chance: Callable[[], float],
+        reached: Reached = onward,
     ) -> None:
         self._engine = engine
         self._registry = registry
@@ -86,24 +101,32 @@ class Desk:
         self._rules = rules
         self._wall = wall
         self._chance = chance
-        self._name = secrets.token_hex(8)
-        self._batches = 0
+        self._reached = reached
+        self._under_way: dict[str, UnderWay] = {}
+        self._unprepared: list[Again] = []
+        self._spared: list[Wanted] = []
         self._drifts: dict[str, int] = {}
 
     # Handing out.
 
     def take(self, first: int, again: int) -> list[Task]:
         """Visits that may begin now: up to ``first`` for meters that were not tried, ``again`` for others."""
-        now = int(self._wall())
-        taken = self._leases.take(self._rules.day, first=first, again=again, now=now, at_once=self._rules.at_once)
-        if not taken.jobs:
+        if not self._unprepared:
+            now = int(self._wall())
+            taken = self._leases.take(self._rules.day, first=first, again=again, now=now, at_once=self._rules.at_once)
+            self._unprepared = [
+                Again(at=now, job=job, stretches=(), tries=job.attempts, code=job.code) for job in taken.jobs
+            ]
+            self._reached(Step.LEASED)
+        # Kept until they are prepared: what goes wrong in between is no reason to let leased meters lie.
+        wanted = self._unprepared
+        if not wanted:
             return []
-        missing = self._dues.missing_days(self._rules.day, [job.meter for job in taken.jobs])
-        wanted = []
-        for job in taken.jobs:
-            days = [*missing.get(job.meter, ()), self._rules.day]
-            wanted.append(Again(at=now, job=job, stretches=stretches_of(days), tries=job.attempts, code=job.code))
-        return self.prepare(wanted)
+        missing = self._dues.missing_days(self._rules.day, [one.job.meter for one in wanted])
+        days = {one.job.meter: [*missing.get(one.job.meter, ()), self._rules.day] for one in wanted}
+        tasks = self.prepare([replace(one, stretches=stretches_of(days[one.job.meter])) for one in wanted])
+        self._unprepared = []
+        return tasks
 
     def prepare(self, wanted: Sequence[Again]) -> list[Task]:
         """The visits of meters that are leased; those that may not be read today are settled at once."""
@@ -119,17 +142,23 @@ class Desk:
             for one in wanted
         ]
         with writing(self._engine) as connection:
+            self._claims.settle_within(connection, (), self._spared, at=now)
             verdicts = self._claims.open_within(connection, claims, self._partners, at=now)
             refused = [
-                Settled(meter=one.job.meter, state=State.FAILED, code=verdict.value, counts=False)
+                Settled(meter=one.job.meter, lease=one.job.lease, state=State.FAILED, code=verdict.value, counts=False)
                 for one, verdict in zip(wanted, verdicts, strict=True)
                 if not verdict.granted
             ]
             self._leases.settle_within(connection, self._rules.day, refused, at=now)
+        self._reached(Step.CLAIMED)
         granted = [
             (one, claim) for one, claim, verdict in zip(wanted, claims, verdicts, strict=True) if verdict.granted
         ]
-        return self._tasks(granted)
+        self._spared = [claim for _, claim in granted]
+        tasks = self._tasks(granted)
+        self._spared = []
+        self._reached(Step.RESERVED)
+        return tasks
 
     def _partners(self, one: Wanted) -> Collection[str]:
         day = self._rules.day
@@ -149,7 +178,7 @@ class Desk:
             open_to_all = meter is not None and meter.mechanism == NO_SECURITY and meter.policy == "none"
             if meter is None or (held is None and not open_to_all):
                 code = "unknown-meter" if meter is None else "meter-without-keys"
-                unfit.append((claim, Settled(meter=name, state=State.REFUSED, code=code)))
+                unfit.append((claim, Settled(meter=name, lease=one.job.lease, state=State.REFUSED, code=code)))
                 continue
             leased = counters.get(name)
             tasks.append(
@@ -193,22 +222,20 @@ class Desk:
     # Taking back.
 
     def settle(self, batch: Sequence[Done]) -> Outcomes:
-        """Write down a batch of visits and store what they brought."""
-        now = self._wall()
-        judged = [judge(one, self._rules, now=now, chance=self._chance) for one in batch]
-        self._batches += 1
-        name = f"{self._name}-{self._batches}"
-        entries, rows = self._note(name, judged)
-        appended = self._sink.append(name, entries) if entries else None
-        at = int(self._wall())
-        with writing(self._engine) as connection:
-            if rows:
-                self._leases.store_batch_within(connection, name)
-                fulfilled = [one.done.task.claim for one in judged if one.complete]
-                self._claims.settle_within(connection, fulfilled, (), at=at)
-            if appended is not None and appended.superseded:
-                self._remark(connection, appended, at=at)
-            self._leases.tidy_within(connection)
+        """Write down a batch of visits and store what they brought; brought again, go on where it was broken off."""
+        name = batch[0].task.claim.visit
+        under_way = self._under_way.get(name) or self._judge(name, batch)
+        judged = under_way.judged
+        self._reached(Step.SPOOLED)
+        if under_way.entries is None:
+            under_way.entries = self._note(name, judged)
+            self._reached(Step.NOTED)
+        if under_way.appended is None and under_way.entries:
+            under_way.appended = self._sink.append(name, under_way.entries)
+            self._reached(Step.APPENDED)
+        self._fulfil(under_way)
+        self._reached(Step.FULFILLED)
+        del self._under_way[name]
         return Outcomes(
             stored=sum(1 for one in judged if one.settled is None and one.again is None),
             again=tuple(one.again for one in judged if one.again is not None),
@@ -216,20 +243,39 @@ class Desk:
             failed=sum(1 for one in judged if one.settled is not None and one.settled.state is State.FAILED),
         )
 
-    def _note(self, name: str, batch: Sequence[Judged]) -> tuple[list[Entry], list[dict[str, object]]]:
+    def _judge(self, name: str, batch: Sequence[Done]) -> UnderWay:
+        now = self._wall()
+        judged = tuple(judge(one, self._rules, now=now, chance=self._chance) for one in batch)
+        self._under_way[name] = UnderWay(name=name, judged=judged, judged_at=int(now))
+        return self._under_way[name]
+
+    def _note(self, name: str, batch: Sequence[Judged]) -> tuple[Entry, ...]:
         """The first step: the visits as they were, what was learned of the meters, and what is about to be stored."""
         now = int(self._wall())
         rows = [row for one in batch for row in one.days]
         with writing(self._engine) as connection:
-            self._visits.record_within(connection, [self.record(one.done) for one in batch])
-            self._learn(connection, batch, at=now)
-            unasked = [one.done.task.claim for one in batch if not one.done.asked]
-            self._claims.settle_within(connection, (), unasked, at=now)
-            settled = [one.settled for one in batch if one.settled is not None]
-            self._leases.settle_within(connection, self._rules.day, settled, at=now)
-            self._leases.mark_batch_within(connection, name, rows, at=now)
-            entries = self._entries(connection, batch, at=now)
-        return entries, rows
+            # A database that goes away in the middle of a commit does not say whether it made it.
+            if not self._visits.is_recorded_within(connection, name):
+                self._visits.record_within(connection, [self.record(one.done) for one in batch])
+                self._learn(connection, batch, at=now)
+                unasked = [one.done.task.claim for one in batch if not one.done.asked]
+                self._claims.settle_within(connection, (), unasked, at=now)
+                settled = [one.settled for one in batch if one.settled is not None]
+                self._leases.settle_within(connection, self._rules.day, settled, at=now)
+                self._leases.mark_batch_within(connection, name, rows, at=now)
+            return tuple(self._entries(connection, batch, at=now))
+
+    def _fulfil(self, done: UnderWay) -> None:
+        """The last step: that it is stored."""
+        at = int(self._wall())
+        with writing(self._engine) as connection:
+            if done.entries:
+                self._leases.store_batch_within(connection, done.name)
+                fulfilled = [one.done.task.claim for one in done.judged if one.complete]
+                self._claims.settle_within(connection, fulfilled, (), at=at)
+                if done.appended is not None and done.appended.superseded:
+                    self._remark(connection, done.appended, at=done.judged_at)
+            self._leases.tidy_within(connection)
 
     def _entries(self, connection: Connection, batch: Sequence[Judged], *, at: int) -> list[Entry]:
         wanted = {
@@ -311,16 +357,21 @@ class Desk:
         for identity, day in appended.superseded:
             reason = "the meter now says something else than was stored before; both versions are kept"
             rows.append({"reading": identity, "day": day, "code": "differing-value", "reason": reason, "at": at})
-        connection.execute(insert(finding_table), rows)
+        # A database that went away while it committed may have them already.
+        first = {name: rows[0][name] for name in ("reading", "day", "code", "at")}
+        if connection.execute(select(finding_table.c.id).filter_by(**first)).first() is None:
+            connection.execute(insert(finding_table), rows)
 
     # Keeping.
 
     def give_back(self, jobs: Sequence[Job], unasked: Sequence[Wanted] = ()) -> None:
         """Meters that this process will not visit any more are for others."""
         now = int(self._wall())
+        jobs = [*jobs, *(one.job for one in self._unprepared)]
         settled = [
             Settled(
                 meter=job.meter,
+                lease=job.lease,
                 state=State.RETRY if job.attempts else State.WAITING,
                 code="",
                 next_at=now,
@@ -330,8 +381,9 @@ class Desk:
         ]
         with writing(self._engine) as connection:
             self._leases.settle_within(connection, self._rules.day, settled, at=now)
-            self._claims.settle_within(connection, (), unasked, at=now)
+            self._claims.settle_within(connection, (), [*unasked, *self._spared], at=now)
             self._leases.tidy_within(connection)
+        self._unprepared, self._spared = [], []
 
     def look(self) -> tuple[float | None, int]:
         """When the next meter may be tried (None: none waits), and how many are leased by whomever.
@@ -342,6 +394,9 @@ class Desk:
         self._leases.take_over(self._rules.day, now=now, is_stored=self._sink.has)
         return self._leases.next_at(self._rules.day, at_once=self._rules.at_once)
 
-    def renew(self) -> None:
-        """Say that this process is still there."""
-        self._leases.renew(now=int(self._wall()))
+    def renew(self) -> frozenset[str]:
+        """Say that this process is still there, and take over from those that are not; the leases that were taken from us."""
+        now = int(self._wall())
+        lost = self._leases.renew(now=now)
+        self._leases.take_over(self._rules.day, now=now, is_stored=self._sink.has)
+        return lost

@@ -19,6 +19,7 @@ from kwartier.collect.claims import Wanted
 from kwartier.collect.lease import Job
 from kwartier.collect.outcome import Again, Done, Outcomes, Task
 from kwartier.collect.transports import OUT_OF_LINES
+from kwartier.errors import KwartierError, Retry
 
 Answer = TypeVar("Answer")
 
@@ -35,7 +36,13 @@ LAG_S = 0.25
 BEAT_S = 0.1
 LOOK_S = 1.0
 """How soon the desk is asked for more where it had less than was asked for."""
-RENEW_S = 60.0
+IDLE_LOOK_S = 3.0
+"""How soon, while nothing at all is going on."""
+RENEW_S = 5.0
+AWAY_S, MAX_AWAY_S = 0.5, 10.0
+"""How long a database or a disk that is away is left alone before it is tried again: at first, and at most."""
+OUT_OF_OURS = frozenset({OUT_OF_LINES, "database-away", "no-database"})
+"""Errors of visits that say nothing of the meter: such a visit is made again, and no try is counted."""
 
 
 class PaperWork(Protocol):
@@ -61,8 +68,8 @@ class PaperWork(Protocol):
         """When the next meter may be tried, and how many are leased by whomever."""
         ...
 
-    def renew(self) -> None:
-        """This process is still there."""
+    def renew(self) -> frozenset[str]:
+        """This process is still there; the leases that others have taken from it."""
         ...
 
 
@@ -86,6 +93,8 @@ class Tally:
     most_open: int = 0
     waiting: int = 0
     """Visits that will be tried again by this process."""
+    away: str = ""
+    """The code of what is away, so that no visit begins: the database, or room on the disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +117,7 @@ class Engine:
         office: Office,
         wall: Callable[[], float],
         until: float | None = None,
+        stored_after_s: float = STORED_AFTER_S,
         progress: Callable[[Tally], None] = lambda tally: None,
     ) -> None:
         self._desk = desk
@@ -116,6 +126,7 @@ class Engine:
         self._office = office
         self._wall = wall
         self._until = until
+        self._stored_after_s = stored_after_s
         self._progress = progress
         self.tally = Tally()
         self._open_first = 0
@@ -127,13 +138,20 @@ class Engine:
         self._later: list[tuple[float, int, Again]] = []
         self._numbers = 0
         self._ended: list[Done] = []
+        self._batches: deque[list[Done]] = deque()
+        self._piece = self._failing = ""
+        """Which piece of paper work was begun last, and which one could not be done."""
+        self._pause_s = AWAY_S
+        self._next_work_s = 0.0
         self._oldest_s = 0.0
         self._next_renewal_s = 0.0
         self._next_look_s = 0.0
+        self._next_end_s = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._lag_s = 0.0
         self._changed = asyncio.Event()
         self._draining = False
+        self._is_stopped = False
         self._broken: BaseException | None = None
 
     # What others tell it.
@@ -144,7 +162,8 @@ class Engine:
         self._changed.set()
 
     def stop(self) -> None:
-        """Break off what is open, too."""
+        """Break off what is open, too, and wait for no database."""
+        self._is_stopped = True
         self.drain()
         for one in self._tasks:
             one.cancel()
@@ -159,10 +178,13 @@ class Engine:
             while not self._draining and not (self._until is not None and self._wall() >= self._until):
                 self._fill()
                 self._changed.clear()
-                if await self._paper_work(loop.time()):
-                    continue
-                if await self._is_over():
-                    break
+                try:
+                    if await self._works(loop.time()):
+                        continue
+                    if await self._is_over():
+                        break
+                except KwartierError as error:
+                    self._wait_for(error)
                 await self._pause()
             self._draining = True
             await self._leave()
@@ -174,20 +196,71 @@ class Engine:
             raise self._broken
         return self.tally
 
+    async def _works(self, now_s: float) -> bool:
+        """Do a piece of paper work, if it can be done; whether there was any.
+
+        While the database or the disk is away no visit begins, what is open ends, and what ended waits. The same piece is
+        tried again until it can be done.
+        """
+        if now_s < self._next_work_s:
+            return False
+        worked = await self._paper_work(now_s)
+        if self._piece == self._failing or not worked:
+            self.tally.away, self._failing, self._pause_s = "", "", AWAY_S
+        return worked
+
+    def _wait_for(self, error: KwartierError) -> None:
+        """Try again later, if that may help; raises ``error`` if not."""
+        if error.retry is not Retry.LATER:
+            raise error
+        self.tally.away, self._failing = error.code, self._piece
+        self._next_work_s = asyncio.get_running_loop().time() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, MAX_AWAY_S)
+        # Whoever is away for longer than a lease holds has none: that is asked first.
+        self._next_renewal_s = 0.0
+        self._progress(self.tally)
+
     async def _paper_work(self, now_s: float) -> bool:
         """One piece of what has to be written down, the most urgent first; whether there was any."""
         if now_s >= self._next_renewal_s:
+            self._piece = "renew"
+            if lost := await self._office(self._desk.renew):
+                await self._drop(lost)
             self._next_renewal_s = now_s + RENEW_S
-            await self._office(self._desk.renew)
         elif self._has_to_store(now_s):
             await self._store()
         elif ready := self._ready(self._room.again - self._open_again - len(self._again)):
-            self._again.extend(await self._office(lambda: self._desk.prepare(ready)))
-        elif now_s >= self._next_look_s and len(self._ended) < MAX_UNSTORED and self._is_short:
+            self._piece = "prepare"
+            try:
+                self._again.extend(await self._office(lambda: self._desk.prepare(ready)))
+            except KwartierError:
+                for again in ready:
+                    self._put_off(again)
+                raise
+        elif now_s >= self._next_look_s and not self._is_full and self._is_short:
             await self._take(now_s)
         else:
             return False
         return True
+
+    async def _drop(self, lost: frozenset[str]) -> None:
+        """Meters whose lease was taken over are somebody else's; visits to them that are open end by themselves."""
+        unasked = [task.claim for task in (*self._first, *self._again) if task.job.lease in lost]
+        self._first = deque(task for task in self._first if task.job.lease not in lost)
+        self._again = deque(task for task in self._again if task.job.lease not in lost)
+        self._later = [one for one in self._later if one[2].job.lease not in lost]
+        heapq.heapify(self._later)
+        if unasked:
+            await self._office(lambda: self._desk.give_back([], unasked))
+
+    def _put_off(self, again: Again) -> None:
+        self._numbers += 1
+        heapq.heappush(self._later, (again.at, self._numbers, again))
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether so much waits to be stored that no other visit may begin."""
+        return len(self._ended) + sum(map(len, self._batches)) >= MAX_UNSTORED
 
     @property
     def _is_short(self) -> bool:
@@ -195,13 +268,14 @@ class Engine:
         return len(self._first) <= min(self._room.first, LEASED_AT_ONCE) // 2
 
     async def _take(self, now_s: float) -> None:
+        self._piece = "take"
         first = min(self._room.first, LEASED_AT_ONCE)
         again = max(0, min(self._room.again - self._open_again - len(self._again), LEASED_AT_ONCE))
         taken = await self._office(lambda: self._desk.take(first, again))
         for task in taken:
             (self._again if task.tries else self._first).append(task)
         if len(taken) < first:
-            self._next_look_s = now_s + LOOK_S
+            self._next_look_s = now_s + (LOOK_S if taken or self._open else IDLE_LOOK_S)
 
     @property
     def _open(self) -> int:
@@ -217,7 +291,7 @@ class Engine:
 
     def _fill(self) -> None:
         """Begin what may be begun."""
-        if self._draining or self._lag_s > LAG_S or len(self._ended) >= MAX_UNSTORED:
+        if self._draining or self._lag_s > LAG_S or self.tally.away or self._is_full:
             return
         while self._again and self._open_again < self._room.again and self._open < self._most:
             self._start(self._again.popleft())
@@ -256,7 +330,7 @@ class Engine:
     def _took_back(self, task: Task, done: Done | None) -> None:
         if done is None:
             self._given_up.append(task)
-        elif done.visit.error is not None and done.visit.error.code == OUT_OF_LINES:
+        elif done.visit.error is not None and done.visit.error.code in OUT_OF_OURS and not done.asked:
             self._most = max(1, min(self._most, self._open))
             (self._first if task.tries == 0 else self._again).append(task)
         else:
@@ -269,46 +343,82 @@ class Engine:
     # Storing.
 
     def _has_to_store(self, now_s: float) -> bool:
-        waited = now_s - self._oldest_s >= STORED_AFTER_S
-        return bool(self._ended) and (waited or not self._open or len(self._ended) >= STORED_AT_ONCE)
+        waited = now_s - self._oldest_s >= self._stored_after_s
+        # In a window, visits come one by one: storing each alone would make a file of each.
+        is_idle = not self._open and self._until is None
+        some = bool(self._ended) and (waited or is_idle or len(self._ended) >= STORED_AT_ONCE)
+        return some or bool(self._batches)
 
     async def _store(self) -> None:
-        while self._ended:
-            batch, self._ended = self._ended[:STORED_AT_ONCE], self._ended[STORED_AT_ONCE:]
-            self._oldest_s = asyncio.get_running_loop().time()
-            outcomes = await self._office(partial(self._desk.settle, batch))
+        """Store what has ended, a batch at a time; a batch stays the same until it is stored."""
+        self._piece = "store"
+        while self._ended or self._batches:
+            if not self._batches:
+                self._batches.append(self._next_batch())
+                self._oldest_s = asyncio.get_running_loop().time()
+            outcomes = await self._office(partial(self._desk.settle, self._batches[0]))
+            self._batches.popleft()
             self.tally.stored += outcomes.stored
             self.tally.refused += outcomes.refused
             self.tally.failed += outcomes.failed
             for again in outcomes.again:
-                self._numbers += 1
-                heapq.heappush(self._later, (again.at, self._numbers, again))
+                self._put_off(again)
             self._progress(self.tally)
             if len(self._ended) < STORED_AT_ONCE:
                 return
+
+    def _next_batch(self) -> list[Done]:
+        """What ended first, each meter once: of two visits to one, the second has to find what the first has stored."""
+        batch: dict[str, Done] = {}
+        rest: list[Done] = []
+        for done in self._ended:
+            is_fresh = len(batch) < STORED_AT_ONCE and done.task.meter.meter not in batch
+            if is_fresh:
+                batch[done.task.meter.meter] = done
+            else:
+                rest.append(done)
+        self._ended = rest
+        return list(batch.values())
 
     # Ending.
 
     async def _is_over(self) -> bool:
         """Whether nothing is left that this process could still do."""
-        if self._open or self._ended or self._later or self._first or self._again:
+        now_s = asyncio.get_running_loop().time()
+        busy = self._open or self._ended or self._batches or self._later or self._first or self._again
+        if busy or now_s < self._next_end_s:
             return False
+        self._next_end_s = now_s + IDLE_LOOK_S
+        self._piece = "look"
         at, leased = await self._office(self._desk.look)
         return at is None and not leased
 
     async def _leave(self) -> None:
+        """Let what is open end, store it, and give back what was not begun; with the database away, wait for it."""
         while self._tasks:
             await asyncio.wait(set(self._tasks))
-        while self._ended:
+        while True:
+            try:
+                await self._hand_back()
+                break
+            except KwartierError as error:
+                if self._is_stopped:
+                    raise
+                self._wait_for(error)
+                await asyncio.sleep(self._next_work_s - asyncio.get_running_loop().time())
+        self.tally.away = ""
+        self._progress(self.tally)
+
+    async def _hand_back(self) -> None:
+        while self._ended or self._batches:
             await self._store()
         not_begun = [*self._first, *self._again, *self._given_up]
         left = [again.job for _, _, again in self._later] + [task.job for task in not_begun]
+        await self._office(lambda: self._desk.give_back(left, [task.claim for task in not_begun]))
         self._later.clear()
         self._first.clear()
         self._again.clear()
-        if left:
-            await self._office(lambda: self._desk.give_back(left, [task.claim for task in not_begun]))
-        self._progress(self.tally)
+        self._given_up.clear()
 
     async def _beat(self) -> None:
         """Measure how late the loop is, begin what had to wait for it, and show how far we are."""
@@ -323,7 +433,8 @@ class Engine:
     async def _pause(self) -> None:
         if self._draining:
             return
+        is_idle = not (self._open or self._ended or self._first or self._again)
         try:
-            await asyncio.wait_for(self._changed.wait(), BEAT_S)
+            await asyncio.wait_for(self._changed.wait(), LOOK_S if is_idle else BEAT_S)
         except TimeoutError:
             return

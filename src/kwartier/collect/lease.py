@@ -21,8 +21,8 @@ from kwartier.collect.due import State
 from kwartier.database import reading, writing
 from kwartier.tables import dues, leases
 
-LEASE_S = 600
-"""How long a lease holds on another host without being renewed."""
+LEASE_S = 24
+"""How long a lease holds on another host without being renewed: what a lost host held is with others within half a minute."""
 BATCH = 500
 ID_BYTES = 8
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -67,6 +67,8 @@ class Job(NamedTuple):
     attempts: int
     code: str
     deadline: int
+    lease: str = ""
+    """The lease under which it is ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,8 @@ class Settled:
     state: State
     code: str = ""
     next_at: int = 0
+    lease: str = ""
+    """The lease under which it was tried: with that gone, the meter is somebody else's and nothing is changed."""
     counts: bool = True
     """Whether it was a try; a line that our own system could not open is none."""
 
@@ -101,6 +105,7 @@ class Leases:
         self._claims = claims
         self._dso = dso
         self._me = me or holder()
+        self._mine: set[str] = set()
 
     def take(self, day: date, *, first: int, again: int, now: int, at_once: bool) -> Lease:
         """Lease up to ``first`` meters for their first try and ``again`` for another; those that are longest overdue.
@@ -115,7 +120,7 @@ class Leases:
                     ready = dues.c.earliest <= now if at_once and state is State.WAITING else dues.c.next_at <= now
                     query = self._queue(day, state).where(ready).order_by(dues.c.next_at).limit(most)
                     rows = connection.execute(query.with_for_update(skip_locked=True)).all()
-                    jobs += [Job(row[0], row[1], row[2], row[3], row[4], row[5]) for row in rows]
+                    jobs += [Job(row[0], row[1], row[2], row[3], row[4], row[5], lease) for row in rows]
             if jobs:
                 row = {"id": lease, "day": day, "holder": self._me, "taken_at": now, "expires_at": now + LEASE_S}
                 connection.execute(insert(leases), [row])
@@ -126,6 +131,8 @@ class Leases:
                         .where(dues.c.day == day, dues.c.meter.in_(names))
                         .values(state=State.LEASED, lease=lease)
                     )
+        if jobs:
+            self._mine.add(lease)
         return Lease(id=lease, day=day, jobs=tuple(jobs))
 
     def _queue(self, day: date, state: State) -> Select[str, str, str, int, str, int]:
@@ -156,10 +163,17 @@ class Leases:
             names = connection.execute(select(leases.c.holder).where(leases.c.day == day)).scalars().all()
         return any(not is_gone(name) for name in names)
 
-    def renew(self, *, now: int) -> None:
-        """Say that this process is still there."""
+    def renew(self, *, now: int) -> frozenset[str]:
+        """Say that this process is still there; the leases that it had and that others have taken over meanwhile."""
+        if not self._mine:
+            return frozenset()
         with writing(self._engine) as connection:
-            connection.execute(update(leases).where(leases.c.holder == self._me).values(expires_at=now + LEASE_S))
+            held = (leases.c.holder == self._me, leases.c.id.in_(sorted(self._mine)))
+            there = set(connection.execute(select(leases.c.id).where(*held).with_for_update()).scalars())
+            connection.execute(update(leases).where(*held).values(expires_at=now + LEASE_S))
+        lost = frozenset(self._mine - there)
+        self._mine &= there
+        return lost
 
     # Ending.
 
@@ -170,7 +184,11 @@ class Leases:
         if rows:
             statement = (
                 update(dues)
-                .where(dues.c.day == bindparam("of_day"), dues.c.meter == bindparam("of_meter"))
+                .where(
+                    dues.c.day == bindparam("of_day"),
+                    dues.c.meter == bindparam("of_meter"),
+                    dues.c.state != State.STORED,
+                )
                 .values(batch=batch, quarters=bindparam("quarters"), present=bindparam("present"), settled_at=at)
             )
             values = [
@@ -189,7 +207,12 @@ class Leases:
         if settled:
             statement = (
                 update(dues)
-                .where(dues.c.day == day, dues.c.meter == bindparam("of_meter"), dues.c.state != State.STORED)
+                .where(
+                    dues.c.day == day,
+                    dues.c.meter == bindparam("of_meter"),
+                    dues.c.state == State.LEASED,
+                    dues.c.lease == bindparam("of_lease"),
+                )
                 .values(
                     state=bindparam("to_state"),
                     code=case((bindparam("why") == "", dues.c.code), else_=bindparam("why")),
@@ -202,6 +225,7 @@ class Leases:
             values = [
                 {
                     "of_meter": one.meter,
+                    "of_lease": one.lease,
                     "to_state": one.state,
                     "why": one.code,
                     "again_at": one.next_at,
@@ -220,7 +244,9 @@ class Leases:
         """Give back what lost processes held of ``day``; how many meters. ``is_stored``: whether a batch is in the store."""
         with reading(self._engine) as connection:
             held = connection.execute(select(leases).where(leases.c.day == day)).all()
-        lost = [one for one in held if one.holder != self._me and (is_gone(one.holder) or one.expires_at < now)]
+        # One of ours that we do not know of was taken when the database went away in the middle.
+        others = [one for one in held if one.id not in self._mine]
+        lost = [one for one in others if is_gone(one.holder) or one.expires_at < now]
         freed = 0
         for one in lost:
             ours = (dues.c.day == day, dues.c.lease == one.id, dues.c.state == State.LEASED)

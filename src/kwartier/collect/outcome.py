@@ -109,26 +109,31 @@ def judge(done: Done, rules: Rules, *, now: float, chance: Callable[[], float]) 
     readings = () if result is None else result.readings
     day = rules.day
     days = tuple(row for one in readings for row in days_of(one, task.meter))
+    name, lease = task.meter.meter, task.job.lease
     if any(row["day"] == day for row in days):
         empty = not any(row["present"] for row in days if row["day"] == day)
         if not empty:
             return Judged(done=done, settled=None, again=None, readings=readings, days=days)
-        settled = Settled(meter=task.meter.meter, state=State.REFUSED, code=NO_ROWS)
+        settled = Settled(meter=name, lease=lease, state=State.REFUSED, code=NO_ROWS)
         return Judged(done=done, settled=settled, again=None, readings=readings, days=days_but(days, day))
     if result is not None and result.too_early:
         error = error or LinkLost("not-closed-yet", "by its own clock the meter's day is not over")
     code = "peer-closed" if error is None else error.code
     tries = task.tries + 1
     if error is not None and is_definite(error):
-        settled = Settled(meter=task.meter.meter, state=State.REFUSED, code=code)
+        settled = Settled(meter=name, lease=lease, state=State.REFUSED, code=code)
         return Judged(done=done, settled=settled, again=None, readings=readings, days=days)
     at = now + _pause_s(tries, rules, chance)
+    if result is not None and result.too_early and result.drift_s is not None:
+        # How slow its clock is is known now: nothing is won by asking again before its own midnight.
+        closing = midnight(day + timedelta(days=1), task.meter.timezone) + task.companion.quarter.capture_delay_s
+        at = max(at, closing - result.drift_s + 1)
     if tries >= rules.max_tries or (not rules.at_once and at >= task.job.deadline):
-        settled = Settled(meter=task.meter.meter, state=State.FAILED, code=code)
+        settled = Settled(meter=name, lease=lease, state=State.FAILED, code=code)
         return Judged(done=done, settled=settled, again=None, readings=readings, days=days)
     rest = task.stretches if result is None or not result.rest else result.rest
     again = Again(at=at, job=task.job, stretches=rest, tries=tries, code=code)
-    settled = Settled(meter=task.meter.meter, state=State.LEASED, code=code, next_at=int(at))
+    settled = Settled(meter=name, lease=lease, state=State.LEASED, code=code, next_at=int(at))
     return Judged(done=done, settled=settled, again=again, readings=readings, days=days)
 
 

@@ -68,6 +68,10 @@ class Visits:
         if records:
             connection.execute(insert(visits), [_row(one) for one in records])
 
+    def is_recorded_within(self, connection: Connection, visit: str) -> bool:
+        """Whether the visit of that name is written down."""
+        return connection.execute(select(visits.c.id).where(visits.c.id == visit)).first() is not None
+
     def of_meter(self, meter: str) -> list[VisitRecord]:
         """Every record of ``meter``, the newest first."""
         query = select(visits).where(visits.c.meter == meter).order_by(visits.c.started.desc())

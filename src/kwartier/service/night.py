@@ -117,20 +117,24 @@ def run(home: Home, request: Request, *, show: Callable[[Progress], None], say: 
     progress = Progress(due=due, already=before.due - before.open)
     show(progress)
     if before.open:
-        orders = Orders(
-            home=home.path,
-            day=request.day,
-            at_once=request.at_once,
-            purpose=PURPOSE,
-            reason=request.reason or f"night of {request.day}",
-            actor=request.actor,
-            until=None if request.at_once else float(_closes(home, request.day)),
-            deadline_s=request.deadline_s,
-        )
-        _supervise(orders, request.workers, progress, show, say)
+        _supervise(orders_of(home, request), request.workers, progress, show, say)
     if not request.at_once and time.time() >= _closes(home, request.day):
         dues.close(request.day, at=int(time.time()))
     return dues.counts(request.day)
+
+
+def orders_of(home: Home, request: Request) -> Orders:
+    """What the processes of the night are told."""
+    return Orders(
+        home=home.path,
+        day=request.day,
+        at_once=request.at_once,
+        purpose=PURPOSE,
+        reason=request.reason or f"night of {request.day}",
+        actor=request.actor,
+        until=None if request.at_once else float(_closes(home, request.day)),
+        deadline_s=request.deadline_s,
+    )
 
 
 def _supervise(

@@ -22,12 +22,13 @@ from typing import TypeVar
 import uvloop
 
 from kwartier.collect.claims import Claims
-from kwartier.collect.desk import Desk
+from kwartier.collect.desk import Desk, Sink
 from kwartier.collect.due import ENOUGH_TRIES, Dues
 from kwartier.collect.engine import Engine, Room, Tally
 from kwartier.collect.lease import Leases
 from kwartier.collect.night_visit import carry_out
 from kwartier.collect.outcome import Rules
+from kwartier.collect.steps import Reached, onward
 from kwartier.errors import KwartierError
 from kwartier.gate.ids import Ids
 from kwartier.service.files import raised
@@ -83,7 +84,15 @@ def room_of(open_visits: int) -> Room:
     return Room(first=max(1, fits - again), again=again)
 
 
-def desk_of(home: Home, orders: Orders, wall: Callable[[], float] = time.time, leases: Leases | None = None) -> Desk:
+def desk_of(
+    home: Home,
+    orders: Orders,
+    wall: Callable[[], float] = time.time,
+    leases: Leases | None = None,
+    chance: Callable[[], float] = random.random,
+    sink: Sink | None = None,
+    reached: Reached = onward,
+) -> Desk:
     """The paper work of this process in this home."""
     claims = Claims(home.engine)
     return Desk(
@@ -95,11 +104,12 @@ def desk_of(home: Home, orders: Orders, wall: Callable[[], float] = time.time, l
         dues=Dues(home.engine, home.settings.dso),
         leases=leases or Leases(home.engine, claims, dso=home.settings.dso),
         ids=Ids(home.engine),
-        sink=home.open_store(),
+        sink=sink or home.open_store(),
         own_title=home.settings.own_title,
         rules=rules_of(orders),
         wall=wall,
-        chance=random.random,
+        chance=chance,
+        reached=reached,
     )
 
 

@@ -132,7 +132,7 @@ class SimulatedMeter:
         if (class_id, obis) == (PROFILE_GENERIC, self._companion.quarter.obis):
             return True
         known = self._objects.get((class_id, obis))
-        return known is not None and known.name in self._layout.roles
+        return known is not None and any(known.name == channel.name for channel in self._companion.quarter.channels)
 
     @property
     def public_attributes(self) -> frozenset[tuple[int, bytes, int]]:

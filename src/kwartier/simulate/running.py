@@ -13,6 +13,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date
+from functools import partial
 
 import numpy as np
 
@@ -75,6 +77,7 @@ class Running:
         has_clocks: bool = False,
         latency: Latency | None = None,
         max_profile_reads: int | None = PROFILE_READS,
+        first_counter: int | None = None,
     ) -> None:
         self.world = world
         self.now = now
@@ -83,7 +86,7 @@ class Running:
         self._max_profile_reads = max_profile_reads
         self._state = np.zeros(world.count, STATE)
         self._state["peer"] = -1
-        self._first_counter = max(1, int(time.time() - COUNTERS_FROM_S) * COUNTERS_PER_S)
+        self._first_counter = first_counter or max(1, int(time.time() - COUNTERS_FROM_S) * COUNTERS_PER_S)
         self._awake: dict[int, Awake] = {}
         self._servers: list[asyncio.Server] = []
         self._places: list[tuple[str, int]] = []
@@ -98,10 +101,11 @@ class Running:
         """How many meters are being talked to."""
         return len(self._awake)
 
-    def reads(self, index: int) -> int:
-        """How many associations have read personal data of a meter on the last day that any did."""
-        awake = self._awake.get(index)
-        return int(self._state["reads"][index]) if awake is None else awake.station.reads
+    def reads(self, index: int, day: date | None = None) -> int:
+        """How many associations have read personal data of a meter on the local ``day``; None: on the last that any did."""
+        awake, row = self._awake.get(index), self._state[index]
+        reads, on = (row["reads"], row["day"]) if awake is None else (awake.station.reads, awake.station.read_day)
+        return int(reads) if day is None or on == day.toordinal() else 0
 
     async def listen(self, port: int = 0) -> None:
         """Open all listeners, at ``port`` of as many addresses of loopback (0: any free one)."""
@@ -109,7 +113,7 @@ class Running:
         for listener in range(_groups(self.world.count) * len(SUPPLIERS)):
             host = _host(listener)
             try:
-                server = await loop.create_server(_lines(self, listener), host, port, backlog=BACKLOG)
+                server = await loop.create_server(partial(self.answer, listener), host, port, backlog=BACKLOG)
             except OSError as error:
                 self.close()
                 raise InputError(
@@ -117,6 +121,10 @@ class Running:
                 ) from None
             self._servers.append(server)
             self._places.append((host, server.sockets[0].getsockname()[1]))
+
+    def answer(self, listener: int) -> "FleetLine":
+        """Somebody has connected to a listener."""
+        return FleetLine(self, listener)
 
     def close(self) -> None:
         """Listen no more."""
@@ -223,7 +231,8 @@ class FleetLine(Line):
         self._running = running
         self._listener = listener
         self._greeting = b""
-        self._index: int | None = None
+        self.index: int | None = None
+        """The number of the meter that is meant; None: not known yet, or not any more."""
         self._fault = ""
         self._answers = 0
         self._attempt = 0
@@ -252,7 +261,7 @@ class FleetLine(Line):
                 asyncio.get_running_loop().call_later(HALF_OPEN_S, self.transport.abort)
             self._answers += 1
         elif self._fault == "garbage":
-            self.answer(noise(self._running.world.seed, self._index, self._attempt))
+            self.answer(noise(self._running.world.seed, self.index, self._attempt))
             if self.transport is not None:
                 self.transport.close()
         else:
@@ -260,7 +269,7 @@ class FleetLine(Line):
 
     def _meet(self, index: int) -> None:
         awake = self._running.wake(index)
-        self._index, self._greeting, self._attempt = index, b"", awake.attempt
+        self.index, self._greeting, self._attempt = index, b"", awake.attempt
         self._fault = "" if awake.fault is None else awake.fault.name
         self.session = awake.station.session()
 
@@ -278,7 +287,7 @@ class FleetLine(Line):
         delay_s = SLOW_S if self._fault == "slow" else 0.0
         if self._running.latency is not None:
             world = self._running.world
-            delay_s += self._running.latency.draw_s(world.seed, self._index, self._attempt, self._answers)
+            delay_s += self._running.latency.draw_s(world.seed, self.index, self._attempt, self._answers)
         if delay_s and self.transport is not None:
             # A slow line is slow and keeps its order: what is said later never overtakes what was said before.
             loop = asyncio.get_running_loop()
@@ -296,13 +305,9 @@ class FleetLine(Line):
     def connection_lost(self, exc: Exception | None) -> None:
         """The line is gone, and the meter with it if it was the last."""
         super().connection_lost(exc)
-        if self._index is not None:
-            self._running.leave(self._index)
-            self._index = None
-
-
-def _lines(running: Running, listener: int) -> Callable[[], FleetLine]:
-    return lambda: FleetLine(running, listener)
+        if self.index is not None:
+            self._running.leave(self.index)
+            self.index = None
 
 
 def _groups(count: int) -> int:

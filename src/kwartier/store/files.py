@@ -45,6 +45,16 @@ class Files:
         """Write ``pieces`` (at least one) to ``path`` and return its size in bytes."""
         whole = self.root / path
         whole.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            size = self._write(whole, path, pieces, row_group)
+        except BaseException:
+            whole.unlink(missing_ok=True)
+            raise
+        sync_folder(whole.parent)
+        sync_folder(self.root)
+        return size
+
+    def _write(self, whole: Path, path: str, pieces: Iterable[pyarrow.Table], row_group: int) -> int:
         with whole.open("xb") as out:
             writer: pq.ParquetWriter | None = None
             for piece in pieces:
@@ -55,10 +65,7 @@ class Files:
             writer.close()
             out.flush()
             os.fsync(out.fileno())
-            size = out.tell()
-        sync_folder(whole.parent)
-        sync_folder(self.root)
-        return size
+            return out.tell()
 
     def _writer(self, path: str, out: BinaryIO, schema: pyarrow.Schema) -> pq.ParquetWriter:
         return pq.ParquetWriter(

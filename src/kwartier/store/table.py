@@ -4,6 +4,7 @@ Whether a row is there already, and as which version, is known from the ids and 
 kept. A row that is equal is left out; one that differs is a new version beside the old one.
 """
 
+import errno
 import secrets
 import time
 from collections import OrderedDict
@@ -15,10 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction
 
-from kwartier.errors import StateError
+from kwartier.errors import Retry, StateError
 from kwartier.store.encode import Entry, block, encode, pieces
 from kwartier.store.files import FileKeys, Files
 from kwartier.store.log import Log
@@ -28,6 +29,8 @@ MAX_INDEXED_DAYS = 16
 MAX_CHUNKS = 16
 """More sorted chunks of an index than this are merged into one."""
 MAX_TRIES = 20
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says of a disk that is full, or of one that is full for us."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +105,11 @@ class Store:
             except CommitFailedError:
                 if self.has(batch):
                     return Appended()
+            except (OSError, DeltaError) as error:
+                # What was written stays: whether the commit was the last thing to succeed is asked when it is brought again.
+                if is_full(error):
+                    raise StateError("no-room", "the batch was not stored", retry=Retry.LATER) from None
+                raise
             for one in written:
                 self._files.remove(one.path)
         raise StateError("store-busy", f"the batch was not committed in {MAX_TRIES} tries")
@@ -114,6 +122,8 @@ class Store:
                 continue
             rows = encode(batch, days)
             ids, digests = rows["id"].to_numpy(), rows["digest"].to_numpy()
+            if len(np.unique(ids)) < len(ids):
+                raise ValueError(f"a batch has two entries of one id for {day}")
             known, versions = self._index(day).latest(ids)
             is_same = (versions > 0) & (known == digests)
             same += int(is_same.sum())
@@ -147,6 +157,14 @@ class Store:
         if path not in known.files:
             known.files.add(path)
             known.add(*(rows[name].to_numpy().astype(np.int64) for name in ("id", "digest", "version")))
+
+
+def is_full(error: Exception) -> bool:
+    """Whether what failed did so for want of room."""
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return True
+    # The library has no number for it, only the system's words.
+    return any(f"os error {number}" in str(error) for number in NO_ROOM)
 
 
 def _transaction(batch: str) -> str:

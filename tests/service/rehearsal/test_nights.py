@@ -1,0 +1,64 @@
+"""Nights in virtual time: every promise holds, the same seed gives the same course, and no guard can be missed."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from kwartier.service.rehearsal.director import Trouble
+from kwartier.service.rehearsal.nights import Outcome, Script, rehearse
+from kwartier.simulate.virtual.weather import Climate
+from tests.service.rehearsal.guards import GUARDS, Switch
+
+SMALL = Script(seed=11, meters=80, days=2, trouble=Trouble(killed=8, kills_at_steps=27))
+
+
+def kills(found: Outcome) -> int:
+    """How many processes were killed."""
+    return sum(count for name, count in found.happened.items() if name.startswith("killed"))
+
+
+@pytest.mark.parametrize("seed", [101, 102])
+def test_five_thousand_meter_nights_and_a_hundred_kills_break_no_promise(seed: int) -> None:
+    found = rehearse(Script(seed=seed, meters=500, days=5))
+    assert found.broken == (), f"seed {seed}"
+    assert found.meter_nights == 2_500
+    assert kills(found) >= 50
+    assert found.comparison.compared > 450_000
+    assert found.comparison.lost == found.comparison.wrong == found.comparison.doubled == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(201, 211))
+def test_fifty_thousand_meter_nights_and_a_thousand_kills_break_no_promise(seed: int) -> None:
+    found = rehearse(Script(seed=seed, meters=1_000, days=5))
+    assert found.broken == (), f"seed {seed}"
+    assert kills(found) >= 100
+
+
+@pytest.mark.parametrize("guard", GUARDS)
+def test_without_a_guard_a_promise_is_broken(guard: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    switch: Switch = GUARDS[guard][0]
+    switch(monkeypatch)
+    script = Script(seed=SMALL.seed, meters=80, days=2, trouble=SMALL.trouble, climate=Climate(flips=0.4))
+    found = rehearse(script)
+    assert any(GUARDS[guard][1] in one for one in found.broken), found.broken
+
+
+def test_the_same_seed_gives_the_same_steps_in_another_process_too() -> None:
+    words = ("simulate", "night", "--seed", "11", "--meters", "64", "--days", "2", "--json", "--steps")
+    runs = [
+        subprocess.run(
+            [sys.executable, "-m", "kwartier", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONHASHSEED": hashes},
+        )
+        for hashes in ("1", "2")
+    ]
+    assert [run.returncode for run in runs] == [0, 0], runs[0].stderr[-2000:]
+    assert runs[0].stdout == runs[1].stdout
+    assert runs[0].stderr == runs[1].stderr
+    assert runs[0].stderr.count("\n") > 100
