@@ -10,7 +10,7 @@ from sqlalchemy import Engine, Row, update
 
 from kwartier.collect.claims import Claims
 from kwartier.collect.due import FIRST_TRIES, MARGIN_S, Dues, Kind, State, Window
-from kwartier.collect.lease import LEASE_S, Leases, Settled, holder, is_gone
+from kwartier.collect.lease import LEASE_S, Leases, Settled, Shut, holder, is_gone
 from kwartier.database import reading, writing
 from kwartier.model import Meter
 from kwartier.tables import dues, leases
@@ -256,6 +256,26 @@ def test_a_lease_of_another_host_lapses_by_its_time(engine: Engine) -> None:
     assert other.renew(now=CLOSES + LEASE_S) == frozenset()
     assert mine.take_over(DAY, now=CLOSES + 2 * LEASE_S, is_stored=lambda _: False) == 0
     assert mine.take_over(DAY, now=CLOSES + 2 * LEASE_S + 1, is_stored=lambda _: False) == 2
+
+
+def test_meters_of_a_cell_or_a_kind_that_is_shut_are_not_taken(engine: Engine) -> None:
+    fleet = [replace(one, cell=f"c{number % 3}") for number, one in enumerate(meters(6))]
+    Dues(engine).plan(
+        DAY,
+        fleet,
+        kinds=KINDS,
+        talks=lambda names: {name: "Alpha 1.0" for name in names if name == "M00001"},
+        drifts={},
+        window=Window(),
+        at=MIDNIGHT,
+        purpose="settlement",
+        actor="os:test",
+    )
+    assert {row.kind for row in rows(engine).values()} == {"Alpha 1.0", fleet[0].companion}
+    shut = Shut(cells=("c0",), kinds=("Alpha 1.0",))
+    taken = leased(engine).take(DAY, first=9, again=9, now=CLOSES, at_once=False, shut=shut)
+    assert sorted(job.meter for job in taken.jobs) == ["M00002", "M00004", "M00005"]
+    assert {job.kind for job in taken.jobs} == {fleet[0].companion}
 
 
 def test_whoever_lost_its_lease_is_told_and_changes_nothing_of_what_is_another_s(engine: Engine) -> None:

@@ -56,3 +56,14 @@ def test_a_module_of_an_unknown_meter_is_named_and_nothing_is_imported(registry:
     done = registry.import_modules(path, at=AT, skip_bad=True, refused=aside)
     assert (done.stated, done.refused) == (1, 1)
     assert "M9" in aside.read_text()
+
+
+def test_what_answers_for_a_meter_is_its_communication_module_on_the_day(registry: Registry, tmp_path: Path) -> None:
+    rows = [
+        module("communication", installed="2025-01-01"),
+        module("communication", firmware="2.0", installed="2026-02-01"),
+        module(meter="M2"),
+    ]
+    registry.import_modules(write(tmp_path / "modules.csv", *rows), at=AT)
+    assert registry.kinds(["M1", "M2", "M3"], date(2026, 1, 31)) == {"M1": "Alpha 1.0"}
+    assert registry.kinds(["M1", "M2", "M3"], date(2026, 2, 1)) == {"M1": "Alpha 2.0"}

@@ -74,6 +74,7 @@ OPERATIONS: dict[str, Callable[[Registry, Path], None]] = {
     "meter": lambda registry, _: refused(lambda: registry.meter(THEIRS)),
     "meters": lambda registry, _: empty(registry.meters([THEIRS], DAY)),
     "on_day": lambda registry, _: empty([one for one in registry.on_day(DAY) if one.meter != "O1"]),
+    "kinds": lambda registry, _: empty(list(registry.kinds([THEIRS], DAY))),
     "meters_of": lambda registry, _: empty(registry.meters_of(ean(2), DAY, NEXT)),
     "list": lambda registry, _: listed(registry),
 }
@@ -94,7 +95,7 @@ def test_an_operator_reaches_nothing_of_another(operation: str, engine: Engine, 
     whole = Registry(engine)
     rows = [row("O1", ean=ean(1), dso="north"), row(THEIRS, ean=ean(2), dso="south")]
     whole.import_file(write(tmp_path / "fleet.csv", *rows), at=AT)
-    theirs = {"meter": THEIRS, "kind": "metering", "type": "t", "supplier": "s"}
+    theirs = {"meter": THEIRS, "kind": "communication", "type": "t", "supplier": "s"}
     whole.import_modules(write(tmp_path / "modules.csv", theirs), at=AT)
     before = everything(engine)
     OPERATIONS[operation](Registry(engine, dso="north"), tmp_path)

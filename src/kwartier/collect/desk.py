@@ -17,7 +17,8 @@ from sqlalchemy import Connection, Engine, insert, select
 from kwartier.clock import local_day
 from kwartier.collect.claims import Claims, Wanted
 from kwartier.collect.due import Dues, State
-from kwartier.collect.lease import Job, Leases, Settled
+from kwartier.collect.lease import NONE_SHUT, Job, Leases, Settled, Shut
+from kwartier.collect.night_visit import pace_of
 from kwartier.collect.outcome import Again, Done, Judged, Outcomes, Rules, Task, by_year, judge, stretches_of
 from kwartier.collect.steps import Reached, Step, onward
 from kwartier.collect.visit import Credentials
@@ -109,11 +110,12 @@ class Desk:
 
     # Handing out.
 
-    def take(self, first: int, again: int) -> list[Task]:
-        """Visits that may begin now: up to ``first`` for meters that were not tried, ``again`` for others."""
+    def take(self, first: int, again: int, shut: Shut = NONE_SHUT) -> list[Task]:
+        """Visits that may begin now: up to ``first`` for meters that were not tried, ``again`` for others; none is ``shut``."""
         if not self._unprepared:
             now = int(self._wall())
-            taken = self._leases.take(self._rules.day, first=first, again=again, now=now, at_once=self._rules.at_once)
+            at_once = self._rules.at_once
+            taken = self._leases.take(self._rules.day, first=first, again=again, now=now, at_once=at_once, shut=shut)
             self._unprepared = [
                 Again(at=now, job=job, stretches=(), tries=job.attempts, code=job.code) for job in taken.jobs
             ]
@@ -169,6 +171,7 @@ class Desk:
         meters = {one.meter: one for one in self._registry.meters(names, self._rules.day)}
         keys = self._keyring.keys_of_many(names)
         layouts = self._visits.layouts_of(names)
+        paces = self._visits.paces_of(names)
         counters = self._reserve(meters, keys)
         tasks, unfit = [], []
         for one, claim in granted:
@@ -196,6 +199,7 @@ class Desk:
                     ),
                     layout=layouts.get(name),
                     tries=one.tries,
+                    pace_s=paces.get(name),
                 )
             )
         if unfit:
@@ -299,7 +303,10 @@ class Desk:
         layouts: dict[str, Layout] = {}
         stale: list[str] = []
         drifts: list[tuple[str, float]] = []
+        paces: dict[str, float] = {}
         for one in batch:
+            if (pace_s := pace_of(one.done)) is not None:
+                paces[one.done.task.meter.meter] = pace_s
             task, result, error = one.done.task, one.done.visit.result, one.done.visit.error
             counters = task.credentials.counters
             if isinstance(counters, LeasedCounters) and counters.heard >= 0:
@@ -319,6 +326,7 @@ class Desk:
         self._visits.save_layouts_within(connection, layouts, at=at)
         self._visits.forget_layouts_within(connection, stale)
         self._visits.save_drifts_within(connection, drifts, at=at)
+        self._visits.save_paces_within(connection, paces, at=at)
 
     def record(self, done: Done) -> VisitRecord:
         """What is kept of a visit: codes and counts, never a reading."""

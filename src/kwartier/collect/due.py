@@ -7,7 +7,7 @@ here by its lease.
 """
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
@@ -141,6 +141,7 @@ class Dues:
         meters: Iterable[Meter],
         *,
         kinds: Mapping[str, Kind],
+        talks: Callable[[Sequence[str]], Mapping[str, str]] = lambda names: {},
         drifts: Mapping[str, int],
         window: Window,
         at: int,
@@ -149,17 +150,24 @@ class Dues:
     ) -> int:
         """Make ``meters`` due for ``day``, each once however often this is called; how many there are in all.
 
-        ``kinds``: by companion; ``drifts``: seconds that a meter's clock was ahead. Interrupted, it is simply called again.
+        ``kinds``: by companion; ``talks``: supplier and firmware of what answers for each of some meters, where that is known;
+        ``drifts``: seconds that a meter's clock was ahead. Interrupted, it is simply called again.
         """
         with writing(self._engine) as connection:
             row = {"day": day, "planned_at": at, "purpose": purpose, "actor": actor}
             insert_once(connection, nights, [row])
         source = iter(meters)
         while chunk := list(islice(source, PLANNED_AT_ONCE)):
+            answering = talks([one.meter for one in chunk])
             with writing(self._engine) as connection:
                 ages = self._ages(connection, day, [one.meter for one in chunk])
                 rows = [
-                    _due(day, one, kinds[one.companion], drifts.get(one.meter, 0), ages.get(one.meter, 0), window)
+                    {
+                        **_due(
+                            day, one, kinds[one.companion], drifts.get(one.meter, 0), ages.get(one.meter, 0), window
+                        ),
+                        "kind": answering.get(one.meter, one.companion),
+                    }
                     for one in chunk
                 ]
                 insert_once(connection, dues, rows)
@@ -335,6 +343,7 @@ def _due(day: date, meter: Meter, kind: Kind, drift_s: int, age: int, window: Wi
         "ean": meter.ean,
         "dso": meter.dso,
         "timezone": meter.timezone,
+        "cell": meter.cell,
         "state": State.WAITING,
         "earliest": earliest,
         "next_at": max(earliest, int(opens + spread_s)),

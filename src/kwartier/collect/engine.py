@@ -11,12 +11,13 @@ import asyncio
 import heapq
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, TypeVar
 
 from kwartier.collect.claims import Wanted
-from kwartier.collect.lease import Job
+from kwartier.collect.lease import NONE_SHUT, Job, Shut
+from kwartier.collect.limits import UNBOUNDED, Bounds, Limits, Waiting, group_of
 from kwartier.collect.outcome import Again, Done, Outcomes, Task
 from kwartier.collect.transports import OUT_OF_LINES
 from kwartier.errors import KwartierError, Retry
@@ -38,6 +39,8 @@ LOOK_S = 1.0
 """How soon the desk is asked for more where it had less than was asked for."""
 IDLE_LOOK_S = 3.0
 """How soon, while nothing at all is going on."""
+MAX_SHUT = 400
+"""As many cells and kinds of meters are left out by name when meters are leased."""
 RENEW_S = 5.0
 AWAY_S, MAX_AWAY_S = 0.5, 10.0
 """How long a database or a disk that is away is left alone before it is tried again: at first, and at most."""
@@ -48,8 +51,8 @@ OUT_OF_OURS = frozenset({OUT_OF_LINES, "database-away", "no-database"})
 class PaperWork(Protocol):
     """What the engine asks of a desk; each may block."""
 
-    def take(self, first: int, again: int) -> list[Task]:
-        """Visits that may begin now."""
+    def take(self, first: int, again: int, shut: Shut = NONE_SHUT) -> list[Task]:
+        """Visits that may begin now, of meters in no cell and of no kind that is ``shut``."""
         ...
 
     def prepare(self, wanted: Sequence[Again]) -> list[Task]:
@@ -118,6 +121,7 @@ class Engine:
         wall: Callable[[], float],
         until: float | None = None,
         stored_after_s: float = STORED_AFTER_S,
+        bounds: Bounds = UNBOUNDED,
         progress: Callable[[Tally], None] = lambda tally: None,
     ) -> None:
         self._desk = desk
@@ -132,9 +136,13 @@ class Engine:
         self._open_first = 0
         self._open_again = 0
         self._most = room.first + room.again
-        self._first: deque[Task] = deque()
-        self._again: deque[Task] = deque()
+        self.limits = Limits(bounds)
+        self._first = Waiting(self.limits)
+        self._again = Waiting(self.limits)
+        self._opened = 0
         self._given_up: list[Task] = []
+        self._unbegun: list[Task] = []
+        """Visits that are on their way back to the desk."""
         self._later: list[tuple[float, int, Again]] = []
         self._numbers = 0
         self._ended: list[Done] = []
@@ -227,12 +235,16 @@ class Engine:
             if lost := await self._office(self._desk.renew):
                 await self._drop(lost)
             self._next_renewal_s = now_s + RENEW_S
+        elif self._opened < self.limits.opened:
+            self._opened = self.limits.opened
+            await self._let_go(self._first.surplus() + self._again.surplus())
         elif self._has_to_store(now_s):
             await self._store()
-        elif ready := self._ready(self._room.again - self._open_again - len(self._again)):
+        elif ready := self._ready(self._room.again - self._open_again - self._again.ready):
             self._piece = "prepare"
             try:
-                self._again.extend(await self._office(lambda: self._desk.prepare(ready)))
+                for task in await self._office(lambda: self._desk.prepare(ready)):
+                    self._again.put(task)
             except KwartierError:
                 for again in ready:
                     self._put_off(again)
@@ -245,13 +257,17 @@ class Engine:
 
     async def _drop(self, lost: frozenset[str]) -> None:
         """Meters whose lease was taken over are somebody else's; visits to them that are open end by themselves."""
-        unasked = [task.claim for task in (*self._first, *self._again) if task.job.lease in lost]
-        self._first = deque(task for task in self._first if task.job.lease not in lost)
-        self._again = deque(task for task in self._again if task.job.lease not in lost)
         self._later = [one for one in self._later if one[2].job.lease not in lost]
         heapq.heapify(self._later)
-        if unasked:
-            await self._office(lambda: self._desk.give_back([], unasked))
+        await self._let_go(self._first.drop(lost) + self._again.drop(lost))
+
+    async def _let_go(self, tasks: list[Task]) -> None:
+        """Visits that are not made after all: whoever has room for these meters takes them."""
+        if tasks:
+            self._piece = "give back"
+            self._unbegun += tasks
+            await self._office(lambda: self._desk.give_back([one.job for one in tasks], [one.claim for one in tasks]))
+            del self._unbegun[:]
 
     def _put_off(self, again: Again) -> None:
         self._numbers += 1
@@ -265,15 +281,17 @@ class Engine:
     @property
     def _is_short(self) -> bool:
         """Whether there will soon be slots with nothing to do: what is leased ahead is begun while the desk looks for more."""
-        return len(self._first) <= min(self._room.first, LEASED_AT_ONCE) // 2
+        return self._first.ready <= min(self._room.first, LEASED_AT_ONCE) // 2
 
     async def _take(self, now_s: float) -> None:
         self._piece = "take"
         first = min(self._room.first, LEASED_AT_ONCE)
-        again = max(0, min(self._room.again - self._open_again - len(self._again), LEASED_AT_ONCE))
-        taken = await self._office(lambda: self._desk.take(first, again))
+        again = max(0, min(self._room.again - self._open_again - self._again.ready, LEASED_AT_ONCE))
+        here, there = self._first.crowded(), self._again.crowded()
+        shut = Shut(cells=(here.cells + there.cells)[:MAX_SHUT], kinds=(here.kinds + there.kinds)[:MAX_SHUT])
+        taken = await self._office(lambda: self._desk.take(first, again, shut))
         for task in taken:
-            (self._again if task.tries else self._first).append(task)
+            (self._again if task.tries else self._first).put(task)
         if len(taken) < first:
             self._next_look_s = now_s + (LOOK_S if taken or self._open else IDLE_LOOK_S)
 
@@ -293,10 +311,14 @@ class Engine:
         """Begin what may be begun."""
         if self._draining or self._lag_s > LAG_S or self.tally.away or self._is_full:
             return
-        while self._again and self._open_again < self._room.again and self._open < self._most:
-            self._start(self._again.popleft())
-        while self._first and self._open_first < self._room.first and self._open < self._most:
-            self._start(self._first.popleft())
+        now_s = asyncio.get_running_loop().time()
+        while self._open < self._most and self.limits.any_s(now_s) <= now_s:
+            task = self._again.next(now_s) if self._open_again < self._room.again else None
+            if task is None and self._open_first < self._room.first:
+                task = self._first.next(now_s)
+            if task is None:
+                return
+            self._start(task)
 
     def _start(self, task: Task) -> None:
         first = task.tries == 0
@@ -328,17 +350,26 @@ class Engine:
                 self._changed.set()
 
     def _took_back(self, task: Task, done: Done | None) -> None:
+        now_s = asyncio.get_running_loop().time()
+        error = None if done is None else done.visit.error
+        ours = done is None or (error is not None and error.code in OUT_OF_OURS and not done.asked)
+        answered = done is not None and (error is None or done.visit.traffic.bytes_received > 0)
+        self.limits.end(task, answered=None if ours else answered, now_s=now_s)
+        self._first.ended(task)
+        self._again.ended(task)
         if done is None:
             self._given_up.append(task)
-        elif done.visit.error is not None and done.visit.error.code in OUT_OF_OURS and not done.asked:
+        elif ours:
             self._most = max(1, min(self._most, self._open))
-            (self._first if task.tries == 0 else self._again).append(task)
+            (self._first if task.tries == 0 else self._again).put(task)
         else:
             self._most = min(self._most + 1, self._room.first + self._room.again)
             if not self._ended:
-                self._oldest_s = asyncio.get_running_loop().time()
+                self._oldest_s = now_s
             self.tally.tries += 1
-            self._ended.append(done)
+            # Where nothing at all is heard, it is no meter's fault, and none is held against it.
+            is_tried = answered or not self.limits.is_broken(group_of(task))
+            self._ended.append(done if is_tried else replace(done, counts=False))
 
     # Storing.
 
@@ -412,13 +443,14 @@ class Engine:
     async def _hand_back(self) -> None:
         while self._ended or self._batches:
             await self._store()
-        not_begun = [*self._first, *self._again, *self._given_up]
+        not_begun = [*self._first, *self._again, *self._given_up, *self._unbegun]
         left = [again.job for _, _, again in self._later] + [task.job for task in not_begun]
         await self._office(lambda: self._desk.give_back(left, [task.claim for task in not_begun]))
         self._later.clear()
         self._first.clear()
         self._again.clear()
         self._given_up.clear()
+        self._unbegun.clear()
 
     async def _beat(self) -> None:
         """Measure how late the loop is, begin what had to wait for it, and show how far we are."""

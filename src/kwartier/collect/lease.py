@@ -69,6 +69,19 @@ class Job(NamedTuple):
     deadline: int
     lease: str = ""
     """The lease under which it is ours."""
+    kind: str = ""
+    """Supplier and firmware of what answers there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shut:
+    """Where nobody is to be visited just now."""
+
+    cells: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+
+
+NONE_SHUT = Shut()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +120,10 @@ class Leases:
         self._me = me or holder()
         self._mine: set[str] = set()
 
-    def take(self, day: date, *, first: int, again: int, now: int, at_once: bool) -> Lease:
+    def take(self, day: date, *, first: int, again: int, now: int, at_once: bool, shut: Shut = NONE_SHUT) -> Lease:
         """Lease up to ``first`` meters for their first try and ``again`` for another; those that are longest overdue.
 
-        ``at_once``: the window is not waited for, only for the end of the day itself.
+        ``at_once``: the window is not waited for, only for the end of the day itself. None that is ``shut`` is taken.
         """
         lease = secrets.token_hex(ID_BYTES)
         with writing(self._engine) as connection:
@@ -118,9 +131,9 @@ class Leases:
             for state, most in ((State.RETRY, again), (State.WAITING, first)):
                 if most > 0:
                     ready = dues.c.earliest <= now if at_once and state is State.WAITING else dues.c.next_at <= now
-                    query = self._queue(day, state).where(ready).order_by(dues.c.next_at).limit(most)
+                    query = self._queue(day, state, shut).where(ready).order_by(dues.c.next_at).limit(most)
                     rows = connection.execute(query.with_for_update(skip_locked=True)).all()
-                    jobs += [Job(row[0], row[1], row[2], row[3], row[4], row[5], lease) for row in rows]
+                    jobs += [Job(row[0], row[1], row[2], row[3], row[4], row[5], lease, row[6]) for row in rows]
             if jobs:
                 row = {"id": lease, "day": day, "holder": self._me, "taken_at": now, "expires_at": now + LEASE_S}
                 connection.execute(insert(leases), [row])
@@ -135,10 +148,14 @@ class Leases:
             self._mine.add(lease)
         return Lease(id=lease, day=day, jobs=tuple(jobs))
 
-    def _queue(self, day: date, state: State) -> Select[str, str, str, int, str, int]:
+    def _queue(self, day: date, state: State, shut: Shut) -> Select[str, str, str, int, str, int, str]:
         code = func.coalesce(dues.c.code, "")
-        query = select(dues.c.meter, dues.c.ean, dues.c.timezone, dues.c.attempts, code, dues.c.deadline)
+        query = select(dues.c.meter, dues.c.ean, dues.c.timezone, dues.c.attempts, code, dues.c.deadline, dues.c.kind)
         query = query.where(dues.c.day == day, dues.c.state == state)
+        if shut.cells:
+            query = query.where(dues.c.cell.not_in(shut.cells))
+        if shut.kinds:
+            query = query.where(dues.c.kind.not_in(shut.kinds))
         return query.where(dues.c.dso == self._dso) if self._dso else query
 
     def next_at(self, day: date, *, at_once: bool) -> tuple[int | None, int]:

@@ -54,6 +54,8 @@ class Task:
     layout: Layout | None = field(repr=False)
     tries: int
     """How many were made before this one."""
+    pace_s: float | None = None
+    """How long a visit to it usually takes; None: not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,8 @@ class Done:
     task: Task
     visit: Visit[Harvest] = field(repr=False)
     asked: bool
+    counts: bool = True
+    """Whether it counts as a try of the meter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,21 +123,21 @@ def judge(done: Done, rules: Rules, *, now: float, chance: Callable[[], float]) 
     if result is not None and result.too_early:
         error = error or LinkLost("not-closed-yet", "by its own clock the meter's day is not over")
     code = "peer-closed" if error is None else error.code
-    tries = task.tries + 1
+    tries = task.tries + done.counts
     if error is not None and is_definite(error):
         settled = Settled(meter=name, lease=lease, state=State.REFUSED, code=code)
         return Judged(done=done, settled=settled, again=None, readings=readings, days=days)
-    at = now + _pause_s(tries, rules, chance)
+    at = now + _pause_s(max(tries, 1), rules, chance)
     if result is not None and result.too_early and result.drift_s is not None:
         # How slow its clock is is known now: nothing is won by asking again before its own midnight.
         closing = midnight(day + timedelta(days=1), task.meter.timezone) + task.companion.quarter.capture_delay_s
         at = max(at, closing - result.drift_s + 1)
     if tries >= rules.max_tries or (not rules.at_once and at >= task.job.deadline):
-        settled = Settled(meter=name, lease=lease, state=State.FAILED, code=code)
+        settled = Settled(meter=name, lease=lease, state=State.FAILED, code=code, counts=done.counts)
         return Judged(done=done, settled=settled, again=None, readings=readings, days=days)
     rest = task.stretches if result is None or not result.rest else result.rest
     again = Again(at=at, job=task.job, stretches=rest, tries=tries, code=code)
-    settled = Settled(meter=name, lease=lease, state=State.LEASED, code=code, next_at=int(at))
+    settled = Settled(meter=name, lease=lease, state=State.LEASED, code=code, next_at=int(at), counts=done.counts)
     return Judged(done=done, settled=settled, again=again, readings=readings, days=days)
 
 

@@ -23,7 +23,10 @@ from kwartier.fleet.mutations import Exchange
 from kwartier.fleet.versions import BATCH
 from kwartier.model import Meter
 from kwartier.tables import FOREVER, connections, meters
+from kwartier.tables import modules as modules_table
 
+COMMUNICATION = "communication"
+"""The kind of module that answers us."""
 PAGE = 5_000
 """Meters that one step of a walk over the fleet fetches."""
 _FIELDS = tuple(Meter.__dataclass_fields__)
@@ -141,6 +144,19 @@ class Registry:
             if len(page) < PAGE:
                 return
             last = page[-1].meter
+
+    def kinds(self, names: Sequence[str], on: date) -> dict[str, str]:
+        """Supplier and firmware of the communication module of each meter on the local day, where they are on file."""
+        found: dict[str, str] = {}
+        ordered = sorted({one.meter for one in self.meters(names, on)} if self._dso else set(names))
+        valid = (modules_table.c.valid_from <= on, modules_table.c.valid_to > on)
+        there = and_(*valid, modules_table.c.known_until == FOREVER, modules_table.c.kind == COMMUNICATION)
+        shown = (modules_table.c.meter, modules_table.c.supplier, modules_table.c.firmware)
+        with reading(self._engine) as connection:
+            for first in range(0, len(ordered), BATCH):
+                query = select(*shown).where(there, modules_table.c.meter.in_(ordered[first : first + BATCH]))
+                found.update((meter, f"{who} {firmware}") for meter, who, firmware in connection.execute(query))
+        return found
 
     def meters_of(self, ean: str, start: date, end: date) -> "list[Meter]":
         """The meters at a connection for some part of the local days from ``start`` up to ``end``, each as it last was then.

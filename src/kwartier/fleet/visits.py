@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 from kwartier.cosem import layout as layouts
 from kwartier.cosem.layout import Layout
 from kwartier.database import insert_once, reading, replace_rows, writing
-from kwartier.tables import drifts, layout_texts, visits
+from kwartier.tables import drifts, layout_texts, paces, visits
 from kwartier.tables import layouts as layout_table
 
 ID_BYTES = 8
@@ -169,6 +169,21 @@ class Visits:
         ]
         if rows:
             replace_rows(connection, drifts, rows)
+
+    def paces_of(self, meters: Sequence[str]) -> dict[str, float]:
+        """How long a visit to each meter has usually taken, in seconds; meters that were never read are not in it."""
+        found: dict[str, float] = {}
+        with reading(self._engine) as connection:
+            for first in range(0, len(meters), BATCH):
+                query = select(paces.c.meter, paces.c.visit_ms).where(paces.c.meter.in_(meters[first : first + BATCH]))
+                found.update((meter, visit_ms / 1000) for meter, visit_ms in connection.execute(query))
+        return found
+
+    def save_paces_within(self, connection: Connection, found: Mapping[str, float], *, at: int) -> None:
+        """Remember how long visits usually take (seconds) as a part of the caller's transaction."""
+        rows = [{"meter": meter, "visit_ms": round(found[meter] * 1000), "at": at} for meter in sorted(found)]
+        if rows:
+            replace_rows(connection, paces, rows)
 
 
 def _row(record: VisitRecord) -> dict[str, object]:

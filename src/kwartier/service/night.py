@@ -94,6 +94,7 @@ def plan(home: Home, request: Request, *, now: float) -> int:
         day,
         meters(),
         kinds=names,
+        talks=lambda chunk: home.registry.kinds(chunk, day),
         drifts=home.visits.all_drifts(),
         window=Window(opens=home.settings.window_opens, closes=home.settings.window_closes),
         at=int(now),
@@ -133,6 +134,7 @@ def orders_of(home: Home, request: Request) -> Orders:
         reason=request.reason or f"night of {request.day}",
         actor=request.actor,
         until=None if request.at_once else float(_closes(home, request.day)),
+        processes=max(1, request.workers),
         deadline_s=request.deadline_s,
     )
 

@@ -38,6 +38,14 @@ class Settings(BaseSettings):
     """How many visits one process of a night may have open at once."""
     visit_deadline_s: float = Field(default=120.0, gt=0, le=3600)
     """The total time of one visit of a night."""
+    hosts: int = Field(default=1, ge=1, le=1_000)
+    """How many hosts carry out a night together; they share the three bounds below."""
+    visits_per_s: float = Field(default=0, ge=0, le=100_000)
+    """How many visits of a night may begin in a second, in all; 0: as many as there is power for."""
+    cell_visits_per_s: float = Field(default=25, ge=0, le=100_000)
+    """How many of them in one radio cell; 0: no bound."""
+    cell_open_visits: int = Field(default=200, ge=0, le=100_000)
+    """How many visits may be open in one radio cell at once; 0: no bound."""
     window_opens: time = time(0, 0)
     """From when on meters may be visited, by the clocks at the connection, on the day after the one that is read."""
     window_closes: time = time(6, 0)

@@ -26,6 +26,7 @@ from kwartier.collect.desk import Desk, Sink
 from kwartier.collect.due import ENOUGH_TRIES, Dues
 from kwartier.collect.engine import Engine, Room, Tally
 from kwartier.collect.lease import Leases
+from kwartier.collect.limits import Bounds
 from kwartier.collect.night_visit import carry_out
 from kwartier.collect.outcome import Rules
 from kwartier.collect.steps import Reached, onward
@@ -33,6 +34,7 @@ from kwartier.errors import KwartierError
 from kwartier.gate.ids import Ids
 from kwartier.service.files import raised
 from kwartier.service.home import Home, open_home
+from kwartier.service.settings import Settings
 
 Answer = TypeVar("Answer")
 
@@ -57,6 +59,8 @@ class Orders:
     reason: str
     actor: str
     until: float | None
+    processes: int = 1
+    """How many share this host's part of what the radio bears."""
     max_tries: int | None = None
     """None: as the night goes about it."""
     deadline_s: float | None = None
@@ -82,6 +86,18 @@ def room_of(open_visits: int) -> Room:
     fits = min(open_visits, raised().visits)
     again = max(1, fits // RETRY_PART)
     return Room(first=max(1, fits - again), again=again)
+
+
+def bounds_of(settings: Settings, orders: Orders) -> Bounds:
+    """What one of the night's processes may do: all of them, on all hosts, keep within the settings together."""
+    parts = orders.processes * settings.hosts
+    return Bounds(
+        visits_per_s=settings.visits_per_s / parts,
+        cell_visits_per_s=settings.cell_visits_per_s / parts,
+        cell_open_visits=-(-settings.cell_open_visits // parts),
+        # Somebody who waits wants each meter tried; a night has time to find out what is broken.
+        breaks=not orders.at_once,
+    )
 
 
 def desk_of(
@@ -148,6 +164,7 @@ async def run(
         office=office,
         wall=wall,
         until=orders.until,
+        bounds=bounds_of(settings, orders),
         progress=progress,
     )
     loop = asyncio.get_running_loop()

@@ -25,7 +25,7 @@ from kwartier.collect.outcome import Done, Task
 from kwartier.collect.steps import Step
 from kwartier.errors import Retry, StateError
 from kwartier.service.home import Home, open_home
-from kwartier.service.worker import Orders, desk_of
+from kwartier.service.worker import Orders, bounds_of, desk_of
 from kwartier.simulate.virtual.network import PROCESS, Network
 from kwartier.simulate.virtual.trace import Trace
 from kwartier.store import Appended, Entry
@@ -145,6 +145,7 @@ class Process:
             wall=self._wall,
             until=orders.until,
             stored_after_s=STORED_AFTER_S,
+            bounds=bounds_of(home.settings, orders),
         )
         await engine.run()
 
