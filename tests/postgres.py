@@ -6,9 +6,12 @@ its settings, so that a test fails where the program relies on a server's good w
 
 import os
 import pwd
+import select
 import shutil
+import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from itertools import count
@@ -26,19 +29,7 @@ def database(kind: str, folder: Path) -> str:
     """The address of an empty database of ``kind``; SQLite in ``folder``."""
     if kind == "sqlite":
         return sqlite_url(folder / "test.db")
-    from tests.conftest import skip_unless
-
-    skip_unless(find_spec("psycopg") is not None, "psycopg is not installed (extra `postgres`)")
-    programs = _programs()
-    skip_unless(programs is not None, "no PostgreSQL server is installed")
-    assert programs is not None
-    name = f"test_{next(_numbers)}"
-    where = _server(programs)
-    administration = open_engine(_address(where, "postgres")).execution_options(isolation_level="AUTOCOMMIT")
-    with administration.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    administration.dispose()
-    return _address(where, name)
+    return _shared().database()
 
 
 def _address(where: Path, name: str) -> str:
@@ -53,30 +44,83 @@ def _programs() -> Path | None:
     return next((one for one in folders if (one / "initdb").exists() and (one / "pg_ctl").exists()), None)
 
 
-@cache
-def _server(programs: Path) -> Path:
-    """Start the server, once; the folder of its socket."""
-    where = Path(tempfile.mkdtemp(prefix="kwartier-postgres-"))
-    as_user: list[str] = []
-    if os.geteuid() == 0:
-        user = pwd.getpwnam(SERVER_USER)
-        os.chown(where, user.pw_uid, user.pw_gid)
-        as_user = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-    data = where / "data"
+class Server:
+    """A server in a folder of its own, which can be stopped, killed and started again."""
 
-    def run(*words: str) -> None:
+    def __init__(self, programs: Path) -> None:
+        self.where = Path(tempfile.mkdtemp(prefix="kwartier-postgres-"))
+        self._as_user: list[str] = []
+        if os.geteuid() == 0:
+            user = pwd.getpwnam(SERVER_USER)
+            os.chown(self.where, user.pw_uid, user.pw_gid)
+            self._as_user = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+        self._data = self.where / "data"
+        self._control = (str(programs / "pg_ctl"), "-D", str(self._data), "-w")
+        initdb = (str(programs / "initdb"), "-D", str(self._data), "-A", "trust", "-U", "kwartier")
+        self._run(*initdb, "-E", "UTF8", "--locale=C", "--no-sync")
+        _stop_when_we_end(self.where, [*self._as_user, *self._control, "-m", "immediate", "stop"])
+        self.start()
+
+    def _run(self, *words: str) -> None:
         subprocess.run(
-            [*as_user, *words], check=True, cwd=where, stdin=subprocess.DEVNULL, capture_output=True, timeout=START_S
+            [*self._as_user, *words],
+            check=True,
+            cwd=self.where,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=START_S,
         )
 
-    options = f"-k {where} -c listen_addresses= -c fsync=off -c synchronous_commit=off -c max_connections=50"
-    control = (str(programs / "pg_ctl"), "-D", str(data), "-w")
-    initdb = str(programs / "initdb")
-    run(initdb, "-D", str(data), "-A", "trust", "-U", "kwartier", "-E", "UTF8", "--locale=C", "--no-sync")
+    def start(self) -> None:
+        """Start it, after a crash too."""
+        options = f"-k {self.where} -c listen_addresses= -c fsync=off -c synchronous_commit=off -c max_connections=50"
+        self._run(*self._control, "-l", str(self.where / "log"), "-o", options, "start")
 
-    _stop_when_we_end(where, [*as_user, *control, "-m", "immediate", "stop"])
-    run(*control, "-l", str(where / "log"), "-o", options, "start")
-    return where
+    def stop(self) -> None:
+        """Stop it in good order, whoever is connected."""
+        self._run(*self._control, "-m", "fast", "stop")
+
+    def kill(self) -> None:
+        """SIGKILL to the server and to all that it started; they are gone when this returns."""
+        pid = int((self._data / "postmaster.pid").read_text("ascii").split()[0])
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+        ends = []
+        for one in (pid, *map(int, children)):
+            with suppress(ProcessLookupError):
+                ends.append(os.pidfd_open(one))
+                os.kill(one, signal.SIGKILL)
+        for end in ends:
+            select.select([end], [], [], START_S)
+            os.close(end)
+        # Until somebody has collected the dead, their numbers seem to be in use.
+        (self._data / "postmaster.pid").unlink()
+        for lock in self.where.glob(".s.PGSQL.*.lock"):
+            lock.unlink()
+
+    def database(self) -> str:
+        """The address of a new, empty database."""
+        name = f"test_{next(_numbers)}"
+        administration = open_engine(_address(self.where, "postgres")).execution_options(isolation_level="AUTOCOMMIT")
+        with administration.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        administration.dispose()
+        return _address(self.where, name)
+
+
+def server() -> Server:
+    """A server that nobody else uses; the tests are skipped where there is none."""
+    from tests.conftest import skip_unless
+
+    skip_unless(find_spec("psycopg") is not None, "psycopg is not installed (extra `postgres`)")
+    programs = _programs()
+    skip_unless(programs is not None, "no PostgreSQL server is installed")
+    assert programs is not None
+    return Server(programs)
+
+
+@cache
+def _shared() -> Server:
+    return server()
 
 
 def _stop_when_we_end(where: Path, stop: list[str]) -> None:

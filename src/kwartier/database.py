@@ -9,7 +9,7 @@ What a driver complains about leaves this room as one of our errors, without the
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -146,6 +146,13 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def snapshot(engine: Engine) -> AbstractContextManager[Connection]:
+    """A transaction that only reads, and sees everything as it was at one moment, however long it takes."""
+    # SQLite's is one already.
+    level = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+    return reading(engine.execution_options(**level))
+
+
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that writes: committed, and on the disk, when the block ends without an exception."""
@@ -194,8 +201,11 @@ def _alembic(connection: Connection) -> Iterator[Config]:
         yield config
 
 
-def upgrade(engine: Engine) -> None:
-    """Bring the schema to what this version needs; ``InputError`` newer-database when it is ahead of us already."""
+def upgrade(engine: Engine, to: str = "head") -> None:
+    """Bring the schema to what this version needs; ``InputError`` newer-database when it is ahead of us already.
+
+    ``to``: an older schema, for who has data of it.
+    """
     with writing(engine) as connection, _alembic(connection) as config:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
@@ -203,7 +213,7 @@ def upgrade(engine: Engine) -> None:
         present = MigrationContext.configure(connection).get_current_revision()
         if present is not None and present not in {one.revision for one in script.walk_revisions()}:
             raise InputError("newer-database", f"the database has schema {present}, which this version does not know")
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
 
 
 def revision(engine: Engine) -> str | None:

@@ -2,14 +2,17 @@
 
 import csv
 import resource
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from kwartier.keys.counters import WARN_COUNTER
+from kwartier.keys.counters import WARN_COUNTER, CounterKey
 from kwartier.keys.vault import ENVIRONMENT, FILE_NAME
 from kwartier.service.checkup import FAIL, OK, WARN, Check, checkup
+from kwartier.service.files import MOST_KEPT_BYTES, room_for
 from kwartier.service.home import DATABASE_FILE, create_home, open_home
 from tests.fleet.test_registry import row
 from tests.fleet.test_registry import write as write_rows
@@ -41,11 +44,22 @@ def check(path: Path, name: str) -> Check:
 
 
 def test_a_new_home_is_well_in_every_respect(home: Path) -> None:
-    names = ["home", "master key", "settings", "database", "companions", "meters", "meters without keys"]
+    names = [
+        "home",
+        "master key",
+        "settings",
+        "database",
+        "title",
+        "disk",
+        "companions",
+        "meters",
+        "meters without keys",
+    ]
     names += ["keys of origin delivery", "counters near their end", "open files", "time zones"]
     found = states(home)
     assert list(found) == names
     found.pop("open files")  # depends on the machine
+    found.pop("disk")
     assert set(found.values()) == {OK}
 
 
@@ -133,3 +147,27 @@ def test_a_companion_of_the_installation_that_cannot_be_used_fails(home: Path) -
 def test_too_few_open_files_are_warned_of(hard: int, state: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kwartier.service.files.resource.getrlimit", lambda _which: (100, hard))
     assert check(home, "open files").state == state
+
+
+def test_a_home_that_shares_a_database_and_not_its_title_is_warned_of(home: Path) -> None:
+    assert check(home, "title").state == OK
+    with open_home(home) as opened:
+        opened.keyring.counters.reserve(CounterKey(ek_fingerprint="00" * 16, title="4b57540000000001"), 1)
+    found = check(home, "title")
+    assert (found.state, "4b57540000000001" in found.detail) == (WARN, True)
+    assert "kwartier.toml" in found.advice
+
+
+@pytest.mark.parametrize(("free", "state"), [(60, OK), (50, WARN), (0, WARN)])
+def test_a_disk_that_is_nearly_full_is_warned_of(
+    home: Path, monkeypatch: pytest.MonkeyPatch, free: int, state: str
+) -> None:
+    usage = SimpleNamespace(total=1_000, used=0, free=free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    assert check(home, "disk").state == state
+
+
+def test_of_a_large_disk_no_more_is_kept_than_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = SimpleNamespace(total=1 << 50, used=0, free=MOST_KEPT_BYTES + 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    assert room_for(tmp_path / "not" / "there").is_enough

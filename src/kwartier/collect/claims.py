@@ -14,7 +14,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, Engine, Select, Update, bindparam, case, func, insert, select, text, update
 
 from kwartier.database import reading, writing
-from kwartier.tables import claim_events, claims, visits
+from kwartier.tables import claim_events, claims, restores, visits
 
 MAX_REPEATS = 2
 """How often a read that was begun may be begun again on the same day."""
@@ -33,6 +33,7 @@ class Verdict(StrEnum):
     ALREADY_READ = "already-read"
     CLAIMED_BY_ANOTHER = "claimed-by-another"
     REPEATS_SPENT = "repeats-spent"
+    RESTORED_TODAY = "restored-today"
 
     @property
     def granted(self) -> bool:
@@ -90,13 +91,16 @@ class Claims:
     ) -> list[Verdict]:
         """Claim the reads of a batch, as a part of the caller's transaction. ``at``: UTC seconds."""
         present = self._present(connection, batch)
+        closed = connection.execute(select(func.max(restores.c.closed_through))).scalar_one()
         verdicts: list[Verdict] = []
         fresh: list[dict[str, object]] = []
         again: list[dict[str, object]] = []
         events: list[dict[str, object]] = []
         for one in batch:
             meters = present.setdefault((one.ean, one.date), {})
-            verdict = _judge(one, meters, partners)
+            # After a restore nobody knows what was read since the backup.
+            is_known = closed is None or one.date > closed
+            verdict = _judge(one, meters, partners) if is_known else Verdict.RESTORED_TODAY
             verdicts.append(verdict)
             key = {"ean": one.ean, "date": one.date, "meter": one.meter}
             if not verdict.granted:

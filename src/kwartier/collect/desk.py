@@ -26,7 +26,7 @@ from kwartier.cosem import companion as companions
 from kwartier.cosem.layout import Layout
 from kwartier.database import writing
 from kwartier.dlms.handshake import NO_SECURITY
-from kwartier.errors import WireError
+from kwartier.errors import Retry, StateError, WireError
 from kwartier.fleet.registry import Registry
 from kwartier.fleet.visits import VisitRecord, Visits, new_visit
 from kwartier.gate.ids import Ids, Link
@@ -69,7 +69,10 @@ class UnderWay:
 
 
 class Desk:
-    """The paper work of one process in one night. ``wall`` gives UTC seconds, ``chance`` a number from 0 to 1."""
+    """The paper work of one process in one night. ``wall`` gives UTC seconds, ``chance`` a number from 0 to 1.
+
+    ``has_room``: whether there is room on the disk for what is read.
+    """
 
     def __init__(
         self,
@@ -87,6 +90,7 @@ class Desk:
         rules: Rules,
         wall: Callable[[], float],
         chance: Callable[[], float],
+        has_room: Callable[[], bool] = lambda: True,
         reached: Reached = onward,
     ) -> None:
         self._engine = engine
@@ -102,6 +106,7 @@ class Desk:
         self._rules = rules
         self._wall = wall
         self._chance = chance
+        self._has_room = has_room
         self._reached = reached
         self._under_way: dict[str, UnderWay] = {}
         self._unprepared: list[Again] = []
@@ -112,6 +117,8 @@ class Desk:
 
     def take(self, first: int, again: int, shut: Shut = NONE_SHUT) -> list[Task]:
         """Visits that may begin now: up to ``first`` for meters that were not tried, ``again`` for others; none is ``shut``."""
+        if not self._has_room():
+            raise StateError("no-room", "what is left on the disk is kept for records", retry=Retry.LATER)
         if not self._unprepared:
             now = int(self._wall())
             at_once = self._rules.at_once

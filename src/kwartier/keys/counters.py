@@ -192,6 +192,12 @@ class Counters:
             batch = ek_fingerprints[first : first + BATCH]
             connection.execute(delete(peer_counters).where(peer_counters.c.ek_fingerprint.in_(batch)))
 
+    def another_title(self, title: str) -> str | None:
+        """The title of some other client that counters are kept for; None: there is none."""
+        query = select(counters.c.title).where(counters.c.title != title).limit(1)
+        with reading(self._engine) as connection:
+            return connection.execute(query).scalar_one_or_none()
+
     def nearly_spent(self) -> int:
         """How many counters are above :data:`WARN_COUNTER`."""
         with reading(self._engine) as connection:

@@ -11,7 +11,7 @@ from kwartier.cosem.companion import companions, load
 from kwartier.database import troubles as database_troubles
 from kwartier.errors import KwartierError, explanations
 from kwartier.keys.vault import ENVIRONMENT, FILE_NAME, OTHERS
-from kwartier.service.files import present
+from kwartier.service.files import present, room_for
 from kwartier.service.home import Home, open_home
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -55,6 +55,7 @@ _WHAT = {
     "no-database": "database",
     "lost-database": "database",
     "database-failed": "database",
+    "database-away": "database",
 }
 """The code of what kept the home from opening -> the name of the check that it belongs to."""
 
@@ -87,8 +88,28 @@ def _inside(home: Home) -> Iterator[Check]:
         detail=f"{home.engine.dialect.name}: {'; '.join(troubles) or 'the schema of this version'}",
         advice="no counter is safe on it: see to it before the next visit" if troubles else "",
     )
+    yield _title(home)
+    yield _room(home)
     yield _companions(home)
     yield from _keys(home)
+
+
+def _title(home: Home) -> Check:
+    """Counters belong to a key and a title: homes that share a database and not their title would each begin anew."""
+    title = home.settings.own_title.hex()
+    other = home.keyring.counters.another_title(title)
+    if other is None:
+        return Check(name="title", state=OK, detail=f"the counters in the database are those of {title}")
+    advice = "give every host of this installation the same kwartier.toml"
+    return Check(name="title", state=WARN, detail=f"the database also has counters of {other}", advice=advice)
+
+
+def _room(home: Home) -> Check:
+    room = room_for(home.store_folder)
+    state = OK if room.is_enough else WARN
+    advice = "" if state == OK else "make room: below this no visit begins, so that what is read can be written down"
+    detail = f"{room.free_bytes >> 20} MB free, {room.kept_bytes >> 20} MB of it are kept for records"
+    return Check(name="disk", state=state, detail=detail, advice=advice)
 
 
 def _companions(home: Home) -> Check:

@@ -1,6 +1,9 @@
-"""How many lines a process may have open: the limit of open files, raised as far as the system lets us."""
+"""What the system gives a process: open files, raised as far as it lets us, and room on the disk, of which some is kept."""
 
 import resource
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 OWN_FILES = 200
@@ -31,3 +34,29 @@ def raised() -> Limit:
     if limit.soft < limit.hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit.hard, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     return present()
+
+
+KEPT_PART = 0.05
+"""This part of a disk is kept for records: of visits, claims and counters, and of what was read already."""
+MOST_KEPT_BYTES = 10 << 30
+"""On a large disk this much is enough."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskRoom:
+    """What a disk has left, and what of it is kept for records."""
+
+    free_bytes: int
+    kept_bytes: int
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether more may be read."""
+        return self.free_bytes > self.kept_bytes
+
+
+def room_for(folder: Path) -> DiskRoom:
+    """The room on the disk of ``folder``, or of where it will be."""
+    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    usage = shutil.disk_usage(there)
+    return DiskRoom(free_bytes=usage.free, kept_bytes=min(MOST_KEPT_BYTES, int(usage.total * KEPT_PART)))

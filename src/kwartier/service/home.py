@@ -52,14 +52,19 @@ class Home:
         """Where an installation keeps companions of its own."""
         return self.path / COMPANIONS
 
+    @property
+    def store_folder(self) -> Path:
+        """Where the readings are."""
+        return Path(self.settings.store) if self.settings.store else self.path / STORE
+
     def open_store(self) -> Store:
         """The readings on disk; opened anew in each process."""
-        return Store(self.path / STORE, self.day_keys)
+        return Store(self.store_folder, self.day_keys)
 
     @property
     def gate(self) -> Gate:
         """The only way to what is stored."""
-        return Gate(self.engine, self.registry, self.path / STORE, self.day_keys)
+        return Gate(self.engine, self.registry, self.store_folder, self.day_keys)
 
 
 def home_path(given: Path | None) -> Path:
@@ -84,15 +89,16 @@ def create_home(path: Path) -> list[str]:
             made.append("folder")
         known = settings_file.there(path)
         settings = settings_file.load(path) if known else settings_file.defaults()
-        with _engine(path, settings, create=not known or not has_master_key(path)) as engine:
+        vault = _vault_folder(path, settings)
+        with _engine(path, settings, create=not known or not has_master_key(vault)) as engine:
             if not is_current(engine):
                 upgrade(engine)
                 made.append("database")
-            if is_claimed(engine) and not has_master_key(path):
-                raise InputError("no-master-key", f"the database has sealed keys, and there is no {path / KEY_FILE}")
-            if create_master_key(path):
+            if is_claimed(engine) and not has_master_key(vault):
+                raise InputError("no-master-key", f"the database has sealed keys, and there is no {vault / KEY_FILE}")
+            if create_master_key(vault):
                 made.append("master key")
-            Keyring(engine, open_vault(path)).claim()
+            Keyring(engine, open_vault(vault)).claim()
         if settings_file.create(path):
             made.append("settings")
         settings_file.load(path)
@@ -105,7 +111,7 @@ def create_home(path: Path) -> list[str]:
 def open_home(path: Path) -> Iterator[Home]:
     """The installation in ``path``; closed when the block ends. Raises ``InputError`` where `init` never ran."""
     settings = settings_file.load(path)
-    vault = open_vault(path)
+    vault = open_vault(_vault_folder(path, settings))
     with _engine(path, settings, create=False) as engine:
         if not is_current(engine):
             if revision(engine) is None:
@@ -137,6 +143,10 @@ def _engine(path: Path, settings: Settings, *, create: bool) -> Iterator[Engine]
         yield engine
     finally:
         engine.dispose()
+
+
+def _vault_folder(path: Path, settings: Settings) -> Path:
+    return Path(settings.vault) if settings.vault else path
 
 
 def actor() -> str:

@@ -1,5 +1,6 @@
 """The settings of an installation: ``HOME/kwartier.toml``, each of which the environment may override."""
 
+import json
 import os
 import secrets
 import tomllib
@@ -30,6 +31,10 @@ class Settings(BaseSettings):
     """Who we are to every meter: never shared by two installations that hold the same keys."""
     database: str = ""
     """Address of the database; empty: SQLite in the home."""
+    store: str = ""
+    """The folder of the readings; empty: in the home. Several hosts name the same one, on a file system that they share."""
+    vault: str = ""
+    """The folder of the master key; empty: the home. Several hosts name the same one, or each has the same key."""
     dso: str = Field(default="", max_length=64)
     """The grid operator whose meters and connections this installation reaches; empty: every one's in the database."""
     read_deadline_s: float = Field(default=60.0, gt=0, le=3600)
@@ -120,3 +125,9 @@ def create(home: Path) -> bool:
         "# Who we are to every meter. Never give two installations that hold the same keys the same title.\n"
         f'client_system_title = "{title}"\n',
     )
+
+
+def with_database(text: str, address: str) -> str:
+    """The settings in ``text`` with another database: TOML has no second value for a name, so the old line goes."""
+    lines = [line for line in text.splitlines() if line.split("=", 1)[0].strip() != "database"]
+    return "\n".join([*lines, f"database = {json.dumps(address)}", ""])

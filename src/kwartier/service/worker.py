@@ -32,7 +32,7 @@ from kwartier.collect.outcome import Rules
 from kwartier.collect.steps import Reached, onward
 from kwartier.errors import KwartierError
 from kwartier.gate.ids import Ids
-from kwartier.service.files import raised
+from kwartier.service.files import raised, room_for
 from kwartier.service.home import Home, open_home
 from kwartier.service.settings import Settings
 
@@ -125,6 +125,7 @@ def desk_of(
         rules=rules_of(orders),
         wall=wall,
         chance=chance,
+        has_room=lambda: room_for(home.store_folder).is_enough,
         reached=reached,
     )
 
@@ -151,14 +152,19 @@ async def run(
     progress: Callable[[Tally], None],
     parent: int | None = None,
     wall: Callable[[], float] = time.time,
+    reached: Reached = onward,
 ) -> Tally:
     """Visit until nothing is left. ``parent``: a descriptor that becomes readable when whoever started us is gone."""
     office = Thread()
     settings = home.settings
     engine = Engine(
-        desk_of(home, orders, wall),
+        desk_of(home, orders, wall, reached=reached),
         partial(
-            carry_out, wall=wall, deadline_s=orders.deadline_s or settings.visit_deadline_s, max_pdu=settings.max_pdu
+            carry_out,
+            wall=wall,
+            deadline_s=orders.deadline_s or settings.visit_deadline_s,
+            max_pdu=settings.max_pdu,
+            reached=reached,
         ),
         room=room_of(settings.open_visits),
         office=office,

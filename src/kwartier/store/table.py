@@ -29,6 +29,8 @@ MAX_INDEXED_DAYS = 16
 MAX_CHUNKS = 16
 """More sorted chunks of an index than this are merged into one."""
 MAX_TRIES = 20
+PREFIX = "batch/"
+"""Before the name of a batch, where the log tells batches from rewrites."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 """What the system says of a disk that is full, or of one that is full for us."""
 
@@ -168,4 +170,4 @@ def is_full(error: Exception) -> bool:
 
 
 def _transaction(batch: str) -> str:
-    return f"batch/{batch}"
+    return PREFIX + batch

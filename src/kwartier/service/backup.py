@@ -1,0 +1,294 @@
+"""A backup is a folder with one consistent state of an installation, taken while a night runs, and a way back from it.
+
+Tables are files of columns, so that a backup goes from SQLite to PostgreSQL and back. The manifest says what has to be there
+and comes last: a folder without one is no backup. What is restored has to be safe although time went on: every invocation
+counter moves ahead of anything that may have been sent since, and on the local day of the restore nobody is read, because
+nobody knows who was.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import pyarrow
+import pyarrow.parquet as pq
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Connection,
+    Date,
+    Engine,
+    Integer,
+    LargeBinary,
+    Table,
+    insert,
+    literal,
+    select,
+    text,
+    update,
+)
+
+from kwartier.clock import local_day
+from kwartier.database import open_engine, revision, snapshot, sqlite_url, upgrade, writing
+from kwartier.disk import PRIVATE_FILE, PRIVATE_FOLDER, sync_folder, write_once
+from kwartier.errors import InputError, StateError
+from kwartier.keys.vault import FILE_NAME as KEY_FILE
+from kwartier.service import settings as settings_file
+from kwartier.service.home import DATABASE_FILE, STORE, Home
+from kwartier.store import copying
+from kwartier.tables import counters, metadata, meter_keys, restores, visits
+
+MANIFEST: Final = "manifest.json"
+TABLES: Final = "tables"
+FORMAT = 1
+RESTORE_JUMP = 1_000_000
+"""A visit is given 16 counters and a meter six visits a day at the most: this is enough for decades."""
+ROWS_AT_ONCE = 10_000
+READ_BYTES = 1 << 20
+MAX_MANIFEST_BYTES = 1 << 28
+MAX_TRIES = 5
+TIMEZONE = "Europe/Amsterdam"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a backup holds. ``made_at``: UTC seconds of the state that it is; ``store_version``: -1: nothing was stored yet."""
+
+    format: int
+    made_at: int
+    schema: str
+    store_version: int
+    rows: dict[str, int]
+    files: dict[str, str]
+    """Name below the folder -> SHA-256."""
+
+
+# Making one.
+
+
+def create(home: Home, target: Path, *, wall: Callable[[], float], with_key: bool = True) -> Manifest:
+    """Back ``home`` up into ``target``, which must not be there. Raises ``InputError`` bad-backup, ``StateError`` lost-file."""
+    if target.exists():
+        raise InputError("bad-backup", f"{target} is there already: a backup goes into a folder of its own")
+    target.mkdir(mode=PRIVATE_FOLDER, parents=True)
+    for attempt in range(MAX_TRIES):
+        version = copying.newest(home.store_folder)
+        made_at = int(wall())
+        rows = _dump(home.engine, target / TABLES)
+        try:
+            version = _copy_store(home, target, version)
+            break
+        except StateError:
+            # A file went away while we copied: the table has moved on so far that both have to be taken anew.
+            if attempt + 1 == MAX_TRIES:
+                raise
+            shutil.rmtree(target / TABLES)
+            shutil.rmtree(target / STORE)
+    _copy_private(home.path / settings_file.FILE_NAME, target / settings_file.FILE_NAME)
+    key = (Path(home.settings.vault) if home.settings.vault else home.path) / KEY_FILE
+    if with_key and key.exists():
+        _copy_private(key, target / KEY_FILE)
+    schema = revision(home.engine)
+    manifest = Manifest(
+        format=FORMAT,
+        made_at=made_at,
+        schema=schema or "",
+        store_version=version,
+        rows=rows,
+        files={str(path.relative_to(target)): _digest(path) for path in _files(target)},
+    )
+    _sync(target)
+    write_once(target / MANIFEST, json.dumps(asdict(manifest), indent=1))
+    return manifest
+
+
+def _dump(engine: Engine, folder: Path) -> dict[str, int]:
+    """Every table as it was at one moment, a file each; how many rows."""
+    folder.mkdir(mode=PRIVATE_FOLDER)
+    counted: dict[str, int] = {}
+    with snapshot(engine) as connection:
+        for table in metadata.sorted_tables:
+            schema = _schema(table)
+            found = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(select(table))
+            counted[table.name] = 0
+            with pq.ParquetWriter(folder / f"{table.name}.parquet", schema, compression="zstd") as out:
+                for page in found.mappings().partitions(ROWS_AT_ONCE):
+                    out.write_table(pyarrow.Table.from_pylist([dict(row) for row in page], schema))
+                    counted[table.name] += len(page)
+    return counted
+
+
+def _copy_store(home: Home, target: Path, version: int) -> int:
+    (target / STORE).mkdir(mode=PRIVATE_FOLDER)
+    if copying.newest(home.store_folder) == copying.NOTHING:
+        return copying.NOTHING
+    later = list(copying.batches_after(home.store_folder, version))
+    wanted = {name for _, batches in later for name in batches}
+    noted = wanted.intersection(_column(target / TABLES / f"{visits.name}.parquet", "id")) if wanted else wanted
+    version = copying.consistent(version, later, noted.__contains__)
+    if version != copying.NOTHING:
+        copying.copy(home.store_folder, target / STORE, version)
+    return version
+
+
+def _column(path: Path, name: str) -> Iterator[str]:
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(columns=[name]):
+            yield from map(str, batch.column(0).to_pylist())
+
+
+def _schema(table: Table) -> pyarrow.Schema:
+    """The columns of a table, as a file has them."""
+    kinds = (
+        (Boolean, pyarrow.bool_()),
+        (BigInteger, pyarrow.int64()),
+        (Integer, pyarrow.int64()),
+        (Date, pyarrow.date32()),
+        (LargeBinary, pyarrow.binary()),
+    )
+    found = []
+    for column in table.columns:
+        kind = next((theirs for ours, theirs in kinds if isinstance(column.type, ours)), pyarrow.string())
+        found.append(pyarrow.field(column.name, kind, nullable=bool(column.nullable)))
+    return pyarrow.schema(found)
+
+
+def _copy_private(source: Path, target: Path) -> None:
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+    with os.fdopen(descriptor, "wb") as out:
+        out.write(source.read_bytes())
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _sync(folder: Path) -> None:
+    for path in _files(folder):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    for path in sorted(one for one in folder.rglob("*") if one.is_dir()):
+        sync_folder(path)
+    sync_folder(folder)
+
+
+def _digest(path: Path) -> str:
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while octets := file.read(READ_BYTES):
+            found.update(octets)
+    return found.hexdigest()
+
+
+# Looking at one.
+
+
+def check(folder: Path) -> Manifest:
+    """The manifest of a whole backup. Raises ``InputError`` bad-backup, naming what is not as it was made."""
+    try:
+        with (folder / MANIFEST).open(encoding="utf-8") as file:
+            manifest = Manifest(**json.loads(file.read(MAX_MANIFEST_BYTES)))
+    except FileNotFoundError:
+        raise InputError("bad-backup", f"there is no {folder / MANIFEST}: it was not finished") from None
+    except (OSError, ValueError, TypeError):
+        raise InputError("bad-backup", f"{folder / MANIFEST} is no manifest") from None
+    if manifest.format != FORMAT:
+        raise InputError("bad-backup", f"{folder} has format {manifest.format!r}, and {FORMAT} is known here")
+    there = {str(path.relative_to(folder)): path for path in _files(folder)}
+    del there[MANIFEST]
+    for name in sorted(manifest.files.keys() | there.keys()):
+        if name not in there:
+            raise InputError("bad-backup", f"{folder}: {name} is missing")
+        if name not in manifest.files:
+            raise InputError("bad-backup", f"{folder}: {name} does not belong to it")
+        if _digest(there[name]) != manifest.files[name]:
+            raise InputError("bad-backup", f"{folder}: {name} is not as it was made")
+    return manifest
+
+
+# Going back to one.
+
+
+def restore(folder: Path, home: Path, *, wall: Callable[[], float], database: str | None = None) -> Manifest:
+    """Make ``home``, which must not be there, from a backup. ``database``: an address in place of the one that it had.
+
+    The settings come last, so that a restore which is broken off leaves no installation. Raises ``InputError``.
+    """
+    manifest = check(folder)
+    if home.exists() and any(home.iterdir()):
+        raise InputError("bad-home", f"{home} is not empty: a backup is restored into a folder of its own")
+    settings = settings_file.load(folder)
+    home.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    store = Path(settings.store) if settings.store else home / STORE
+    if store.exists():
+        raise InputError("bad-home", f"{store} is there already: move it away, or change `store` in the backup")
+    address = settings.database if database is None else database
+    if not address:
+        (home / DATABASE_FILE).touch(mode=PRIVATE_FILE)
+    engine = open_engine(address or sqlite_url(home / DATABASE_FILE))
+    try:
+        if revision(engine) is not None:
+            raise InputError("bad-home", "the database is not empty: a backup is restored into one of its own")
+        shutil.copytree(folder / STORE, store)
+        upgrade(engine, manifest.schema)
+        with writing(engine) as connection:
+            _load(connection, folder / TABLES)
+        upgrade(engine)
+        with writing(engine) as connection:
+            _move_on(connection, settings.own_title.hex(), manifest.made_at, int(wall()))
+    finally:
+        engine.dispose()
+    key = (Path(settings.vault) if settings.vault else home) / KEY_FILE
+    if (folder / KEY_FILE).exists() and not key.exists():
+        _copy_private(folder / KEY_FILE, key)
+    _sync(home)
+    text_of = (folder / settings_file.FILE_NAME).read_text("utf-8")
+    if database is not None:
+        text_of = settings_file.with_database(text_of, database)
+    write_once(home / settings_file.FILE_NAME, text_of)
+    return manifest
+
+
+def _load(connection: Connection, folder: Path) -> None:
+    for table in metadata.sorted_tables:
+        path = folder / f"{table.name}.parquet"
+        if not path.exists():  # a table that the schema of the backup did not have
+            continue
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
+                if batch.num_rows:
+                    connection.execute(insert(table), batch.to_pylist())
+        _continue_numbers(connection, table)
+
+
+def _continue_numbers(connection: Connection, table: Table) -> None:
+    """PostgreSQL counts on from what it has given out itself, not from what is there."""
+    column = table.autoincrement_column
+    if connection.dialect.name == "postgresql" and column is not None and column.autoincrement is True:
+        words = f"SELECT setval(pg_get_serial_sequence('{table.name}', '{column.name}'), coalesce(max({column.name}), 0) + 1)"
+        connection.execute(text(f"{words} FROM {table.name}"))
+
+
+def _move_on(connection: Connection, title: str, made_at: int, now: int) -> None:
+    """What has to be different after a restore."""
+    connection.execute(update(counters).values(next=counters.c.next + RESTORE_JUMP))
+    # A key that was not used before the backup may have been used after it.
+    unused = (
+        select(meter_keys.c.ek_fingerprint)
+        .distinct()
+        .where(
+            ~select(counters.c.next)
+            .where(counters.c.ek_fingerprint == meter_keys.c.ek_fingerprint, counters.c.title == title)
+            .exists()
+        )
+    )
+    rows = select(unused.subquery().c.ek_fingerprint, literal(title), literal(RESTORE_JUMP))
+    connection.execute(insert(counters).from_select(["ek_fingerprint", "title", "next"], rows))
+    closed: date = local_day(now, TIMEZONE)
+    connection.execute(insert(restores), [{"at": now, "backup_at": made_at, "closed_through": closed}])

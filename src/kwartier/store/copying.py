@@ -1,0 +1,72 @@
+"""A copy of the raw table as it was after one of its commits, while others go on writing.
+
+Files of readings are never changed, and those that a rewrite has replaced stay for a day: so a copy is the log up to a commit
+and the files that it names. Segments of months are not copied; they are made again from the raw files.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+from deltalake import DeltaTable
+
+from kwartier.errors import StateError
+from kwartier.store.log import LOG, RAW
+from kwartier.store.table import PREFIX
+
+LAST_CHECKPOINT = "_last_checkpoint"
+NOTHING = -1
+"""The newest version of a table that is not there."""
+
+
+def newest(folder: Path) -> int:
+    """The newest version of the table under ``folder``."""
+    return max((int(path.stem) for path in _entries(folder)), default=NOTHING)
+
+
+def batches_after(folder: Path, version: int) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Each later version, in order, and the batches that were appended by it: none by a rewrite."""
+    for path in sorted(_entries(folder)):
+        if int(path.stem) > version:
+            actions = [json.loads(line) for line in path.read_bytes().splitlines()]
+            names = [one["txn"]["appId"] for one in actions if "txn" in one]
+            yield int(path.stem), tuple(name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX))
+
+
+def consistent(version: int, later: Iterable[tuple[int, tuple[str, ...]]], is_noted: Callable[[str], bool]) -> int:
+    """How far the log goes that fits to a database which was looked at after ``version`` was the newest.
+
+    A batch is noted in the database before it is appended and called stored afterwards. So whatever the database calls stored
+    was appended before any batch that it has not noted, and the log may be cut there.
+    """
+    for number, batches in later:
+        if not all(map(is_noted, batches)):
+            break
+        version = number
+    return version
+
+
+def copy(folder: Path, target: Path, version: int) -> None:
+    """Copy the table as it was after ``version`` to the folder ``target``. Raises ``StateError`` lost-file."""
+    root, there = folder / RAW, target / RAW
+    (there / LOG).mkdir(parents=True)
+    try:
+        for path in (root / LOG).iterdir():
+            number = path.name.split(".", 1)[0]
+            if number.isdigit() and int(number) <= version:
+                shutil.copyfile(path, there / LOG / path.name)
+        told = root / LOG / LAST_CHECKPOINT
+        if told.exists() and json.loads(told.read_bytes())["version"] <= version:
+            shutil.copyfile(told, there / LOG / LAST_CHECKPOINT)
+        for uri in DeltaTable(root, version=version).file_uris():
+            name = Path("/".join(unquote(uri).rsplit("/", 2)[1:]))
+            (there / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(root / name, there / name)
+    except FileNotFoundError as error:
+        raise StateError("lost-file", f"the table names {Path(error.filename).name}, which is not there") from None
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    return (path for path in (folder / RAW / LOG).glob("*.json") if path.stem.isdigit())
