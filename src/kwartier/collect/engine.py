@@ -109,7 +109,11 @@ class Room:
 
 
 class Engine:
-    """Runs the visits of one process until nothing is left to do. ``wall`` gives UTC seconds."""
+    """Runs the visits of one process until nothing is left to do.
+
+    ``wall`` gives UTC seconds; ``waits`` says whether it is in doubt, so that no visit may begin, and raises when it was for
+    too long.
+    """
 
     def __init__(
         self,
@@ -122,6 +126,7 @@ class Engine:
         until: float | None = None,
         stored_after_s: float = STORED_AFTER_S,
         bounds: Bounds = UNBOUNDED,
+        waits: Callable[[], bool] = lambda: False,
         progress: Callable[[Tally], None] = lambda tally: None,
     ) -> None:
         self._desk = desk
@@ -131,6 +136,7 @@ class Engine:
         self._wall = wall
         self._until = until
         self._stored_after_s = stored_after_s
+        self._waits = waits
         self._progress = progress
         self.tally = Tally()
         self._open_first = 0
@@ -309,7 +315,7 @@ class Engine:
 
     def _fill(self) -> None:
         """Begin what may be begun."""
-        if self._draining or self._lag_s > LAG_S or self.tally.away or self._is_full:
+        if self._draining or self._lag_s > LAG_S or self.tally.away or self._is_full or self._is_in_doubt():
             return
         now_s = asyncio.get_running_loop().time()
         while self._open < self._most and self.limits.any_s(now_s) <= now_s:
@@ -319,6 +325,14 @@ class Engine:
             if task is None:
                 return
             self._start(task)
+
+    def _is_in_doubt(self) -> bool:
+        try:
+            return self._waits()
+        except KwartierError as error:
+            self._broken = self._broken or error
+            self.drain()
+            return True
 
     def _start(self, task: Task) -> None:
         first = task.tries == 0

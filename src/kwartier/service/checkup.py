@@ -13,6 +13,7 @@ from kwartier.errors import KwartierError, explanations
 from kwartier.keys.vault import ENVIRONMENT, FILE_NAME, OTHERS
 from kwartier.service.files import present, room_for
 from kwartier.service.home import Home, open_home
+from kwartier.service.host_time import synchronised
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 GOOD_FILE_LIMIT = 20_000
@@ -42,7 +43,7 @@ def checkup(path: Path) -> list[Check]:
         name = _WHAT.get(error.code, "home")
         checks = [one for one in checks if one.name != name]
         checks.append(Check(name=name, state=FAIL, detail=f"{error.detail} [{error.code}]", advice=advice))
-    return [*checks, _file_limit(), _time_zones()]
+    return [*checks, _file_limit(), _time_zones(), _system_clock()]
 
 
 _WHAT = {
@@ -127,6 +128,16 @@ def _time_zones() -> Check:
         return Check(name="time zones", state=OK, detail=str(clock.zone("Europe/Amsterdam")))
     except KwartierError as error:
         return Check(name="time zones", state=FAIL, detail=error.detail, advice="install the package tzdata")
+
+
+def _system_clock() -> Check:
+    """What a meter's clock is measured by, and when its day is over."""
+    found = synchronised()
+    if found:
+        return Check(name="system clock", state=OK, detail="synchronised, says the kernel")
+    detail = "the kernel does not say whether it is synchronised" if found is None else "not synchronised"
+    advice = "run a time service (NTP or PTP): every reading and every drift is held against this clock"
+    return Check(name="system clock", state=WARN, detail=detail, advice=advice)
 
 
 def _file_limit() -> Check:

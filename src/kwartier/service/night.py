@@ -13,11 +13,13 @@ from multiprocessing.process import BaseProcess
 from kwartier import clock
 from kwartier.collect.claims import Claims
 from kwartier.collect.due import Counts, Dues, Kind, Window
+from kwartier.collect.host_clock import HostClock
 from kwartier.collect.lease import Leases
 from kwartier.cosem import companion as companions
 from kwartier.errors import InputError, StateError
 from kwartier.model import Meter
 from kwartier.service.home import Home
+from kwartier.service.host_time import host_clock
 from kwartier.service.worker import Orders, work
 
 PURPOSE = "settlement"
@@ -111,16 +113,21 @@ def _closes(home: Home, day: date) -> int:
 
 
 def run(home: Home, request: Request, *, show: Callable[[Progress], None], say: Callable[[str], None]) -> Counts:
-    """Plan the night and carry it out; how it stands afterwards. Raises ``InputError``, ``StateError`` worker-failed."""
-    due = plan(home, request, now=time.time())
+    """Plan the night and carry it out; how it stands afterwards.
+
+    Raises ``InputError``, and ``StateError``: worker-failed, host-clock.
+    """
+    host = host_clock(time.time, demanding=home.settings.synchronised_clock)
+    due = plan(home, request, now=host.wall())
     dues = Dues(home.engine, home.settings.dso)
     before = dues.counts(request.day)
     progress = Progress(due=due, already=before.due - before.open)
     show(progress)
     if before.open:
-        _supervise(orders_of(home, request), request.workers, progress, show, say)
-    if not request.at_once and time.time() >= _closes(home, request.day):
-        dues.close(request.day, at=int(time.time()))
+        _supervise(orders_of(home, request), request.workers, host, progress, show, say)
+    # By the time that was counted, whatever the system's clock has come to say.
+    if not request.at_once and host.wall() >= _closes(home, request.day):
+        dues.close(request.day, at=int(host.wall()))
     return dues.counts(request.day)
 
 
@@ -140,22 +147,30 @@ def orders_of(home: Home, request: Request) -> Orders:
 
 
 def _supervise(
-    orders: Orders, count: int, progress: Progress, show: Callable[[Progress], None], say: Callable[[str], None]
+    orders: Orders,
+    count: int,
+    host: HostClock,
+    progress: Progress,
+    show: Callable[[Progress], None],
+    say: Callable[[str], None],
 ) -> None:
     """Start the processes, start again those that were lost, and pass on when we are told to end."""
     with _told_to_end() as told:
         workers = [_start(orders) for _ in range(count)]
         passed_on = starts = 0
+        in_doubt = False
         try:
             while any(not one.ended for one in workers):
                 _listen(workers)
+                in_doubt = doubts(host, in_doubt, say)
                 while passed_on < told[0]:
                     passed_on += 1
                     for one in workers:
                         if one.process.is_alive():
                             one.process.terminate()
                 for place, one in enumerate(workers):
-                    if one.ended or one.process.is_alive():
+                    # Whoever is started while the clock is in doubt would take it for right.
+                    if one.ended or one.process.is_alive() or (in_doubt and not told[0]):
                         continue
                     one.process.join()
                     _listen([one])
@@ -176,6 +191,14 @@ def _supervise(
             for one in workers:
                 one.process.join()
                 one.report.close()
+
+
+def doubts(host: HostClock, doubted: bool, say: Callable[[str], None]) -> bool:
+    """Whether this host's clock is in doubt, and say so when that changes. Raises ``StateError`` host-clock."""
+    waits = host.waits()
+    if waits != doubted:
+        say(f"{host.why}: no visit begins" if waits else "the clock of this host is right again: visits go on")
+    return waits
 
 
 def _start(orders: Orders) -> _Worker:

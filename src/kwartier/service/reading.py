@@ -30,6 +30,7 @@ from kwartier.gate.grant import Scope
 from kwartier.keys.keyring import DELIVERY
 from kwartier.model import Finding, Meter, Readings
 from kwartier.service.home import Home
+from kwartier.service.host_time import host_clock
 from kwartier.service.worker import Orders, desk_of
 
 DEFAULT_PURPOSE = "validation"
@@ -78,18 +79,20 @@ def read(home: Home, request: Request, *, wall: Callable[[], float] = time.time)
     """Visit one meter; how that ended is in the report. ``wall`` gives UTC seconds.
 
     Raises ``InputError`` for what cannot be tried at all, and ``Denied`` where the purpose does not allow it or the read that
-    the connection has today is spent: already-read, claimed-by-another, repeats-spent.
+    the connection has today is spent: already-read, claimed-by-another, repeats-spent. ``StateError`` host-clock where the
+    clock of this host cannot be trusted.
     """
     return uvloop.run(visit(home, request, wall=wall))
 
 
 async def visit(home: Home, request: Request, *, wall: Callable[[], float] = time.time) -> Report:
     """The same within a running loop."""
+    clock = host_clock(wall, demanding=home.settings.synchronised_clock)
     meter = home.registry.meter(request.meter)
     # Days that make no sense are refused before anybody is bothered, and so are those of which no meter knows the end.
     quarter_ends(request.start, request.end, meter.timezone)
     last = request.end - ONE_DAY
-    if wall() < midnight(request.end, meter.timezone):
+    if clock.wall() < midnight(request.end, meter.timezone):
         raise InputError("day-not-over", f"{last} ends at its midnight, and it is not there yet")
     keys = home.keyring.keys_of(meter.meter)
     if keys is None and not (meter.mechanism == NO_SECURITY and meter.policy == "none"):
@@ -107,16 +110,17 @@ async def visit(home: Home, request: Request, *, wall: Callable[[], float] = tim
         until=None,
     )
     leases = ByHand(home.engine, Claims(home.engine), meter)
-    desk = desk_of(home, orders, wall, leases=leases)
-    job = Job(meter.meter, meter.ean, meter.timezone, 0, "", int(wall()))
+    desk = desk_of(home, orders, clock.wall, leases=leases)
+    job = Job(meter.meter, meter.ean, meter.timezone, 0, "", int(clock.wall()))
     days = [request.start + ONE_DAY * number for number in range((request.end - request.start).days)]
-    wanted = Again(at=wall(), job=job, stretches=stretches_of(days), tries=0, code="by-hand")
+    wanted = Again(at=clock.wall(), job=job, stretches=stretches_of(days), tries=0, code="by-hand")
     loop = asyncio.get_running_loop()
+    clock.demand()
     tasks: list[Task] = await loop.run_in_executor(None, desk.prepare, [wanted])
     if not tasks:
         raise Denied(leases.settled[-1].code, f"connection {meter.ean} will not be asked for readings today")
     deadline_s = request.deadline_s or home.settings.read_deadline_s
-    done: Done = await carry_out(tasks[0], wall=wall, deadline_s=deadline_s, max_pdu=home.settings.max_pdu)
+    done: Done = await carry_out(tasks[0], wall=clock.wall, deadline_s=deadline_s, max_pdu=home.settings.max_pdu)
     await loop.run_in_executor(None, desk.settle, [done])
     return Report(
         meter=meter,

@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     """How readings lie on the disk, chosen before the first are stored. With "none" any reader of Delta tables reads them."""
     keep_days: int = Field(default=0, ge=0, le=100_000)
     """How many local days of readings `store tidy` keeps; 0: all of them."""
+    synchronised_clock: bool = False
+    """Whether visits wait while the kernel says that the clock of this host is not synchronised."""
     max_pdu: int = Field(default=0xFFFF, ge=128, le=0xFFFF)
     """The longest APDU that is asked of meters, in bytes: the largest makes for the fewest round trips."""
 

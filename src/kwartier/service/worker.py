@@ -34,6 +34,7 @@ from kwartier.errors import KwartierError
 from kwartier.gate.ids import Ids
 from kwartier.service.files import raised, room_for
 from kwartier.service.home import Home, open_home
+from kwartier.service.host_time import host_clock
 from kwartier.service.settings import Settings
 
 Answer = TypeVar("Answer")
@@ -154,23 +155,28 @@ async def run(
     wall: Callable[[], float] = time.time,
     reached: Reached = onward,
 ) -> Tally:
-    """Visit until nothing is left. ``parent``: a descriptor that becomes readable when whoever started us is gone."""
+    """Visit until nothing is left. ``parent``: a descriptor that becomes readable when whoever started us is gone.
+
+    ``wall``: the clock of the system, in UTC seconds. Raises ``StateError`` host-clock when it could not be trusted for long.
+    """
     office = Thread()
     settings = home.settings
+    clock = host_clock(wall, demanding=settings.synchronised_clock)
     engine = Engine(
-        desk_of(home, orders, wall, reached=reached),
+        desk_of(home, orders, clock.wall, reached=reached),
         partial(
             carry_out,
-            wall=wall,
+            wall=clock.wall,
             deadline_s=orders.deadline_s or settings.visit_deadline_s,
             max_pdu=settings.max_pdu,
             reached=reached,
         ),
         room=room_of(settings.open_visits),
         office=office,
-        wall=wall,
+        wall=clock.wall,
         until=orders.until,
         bounds=bounds_of(settings, orders),
+        waits=clock.waits,
         progress=progress,
     )
     loop = asyncio.get_running_loop()
