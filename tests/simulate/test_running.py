@@ -12,11 +12,12 @@ import pytest
 
 from kwartier.collect.visit import Visit
 from kwartier.cosem.reading import Outcome
+from kwartier.errors import InputError
 from kwartier.simulate import faults
 from kwartier.simulate import running as running_module
 from kwartier.simulate.faults import Fault, FaultTable
 from kwartier.simulate.fleet import fleet_lines, key_lines
-from kwartier.simulate.latency import LATENCIES, Latency
+from kwartier.simulate.latency import LATENCIES, Latency, latency_of
 from kwartier.simulate.running import LISTENER_METERS, PROFILE_READS, FleetLine, Running
 from kwartier.simulate.truth import Truth
 from kwartier.simulate.world import SUPPLIERS, World
@@ -225,6 +226,21 @@ def test_a_slow_line_keeps_the_order_of_what_is_said() -> None:
         return sent.octets
 
     assert len(asyncio.run(asyncio.wait_for(talk(), 10))) == 8
+
+
+def test_a_latency_in_seconds_is_the_same_for_each_answer() -> None:
+    latency = latency_of("0.25s")
+    assert latency is not None
+    assert {latency.draw_s(1, number) for number in range(100)} == {0.25}
+    assert latency_of("lte-m") is LATENCIES["lte-m"]
+    assert latency_of("none") is None
+
+
+@pytest.mark.parametrize("text", ["0s", "20.001s", "1", "-1s", "1e3s", "pigeon", ""])
+def test_a_latency_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="lte-m") as caught:
+        latency_of(text)
+    assert caught.value.code == "bad-argument"
 
 
 @pytest.mark.parametrize("name", sorted(set(LATENCIES) - {"none"}))

@@ -13,7 +13,7 @@ from kwartier.errors import InputError
 
 MAX_FLEET = 1_000_000
 LEAST_REHEARSED, MAX_REHEARSED = 64, 100_000
-LATENCY_NAMES = "none, lte-m, cdma450 or plc"
+LATENCY_NAMES = "none, lte-m, cdma450, plc, or seconds such as 1s"
 
 app = typer.Typer(
     help="Meters that are not there: fleets to read, and the truth to compare with.", no_args_is_help=True
@@ -40,11 +40,10 @@ def fleet(
 
     from kwartier.service.simulating import run_fleet
     from kwartier.simulate import faults as faulty
-    from kwartier.simulate.latency import LATENCIES
+    from kwartier.simulate.latency import latency_of
     from kwartier.simulate.world import World
 
-    if latency not in LATENCIES:
-        raise InputError("bad-argument", f"--latency {latency[:40]!r} is none of {LATENCY_NAMES}")
+    carried = latency_of(latency)
     world = World(seed=seed, count=meters, faults=faulty.load(faults))
     origin = "delivery" if delivery else "operator"
     uvloop.run(
@@ -54,7 +53,7 @@ def fleet(
             clock=_moment(clock),
             origin=origin,
             port=port,
-            latency=LATENCIES[latency],
+            latency=carried,
             ready=lambda: print(f"READY {meters}", flush=True),
         )
     )

@@ -1,15 +1,18 @@
 """How long a round trip takes on the ways that meters are reached by: drawn, once for each answer.
 
 A distribution is log-normal - a median, and a spread that makes some answers take several times as long - with a floor that
-no answer is faster than. The figures are orders of magnitude, not measurements of any network.
+no answer is faster than. The figures are orders of magnitude, not measurements of any network. For measurements there is also a
+latency without chance: as many seconds as somebody asks for.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 from types import MappingProxyType
 
+from kwartier.errors import InputError
 from kwartier.simulate.chance import fraction
 
 MAX_ANSWER_S = 20.0
@@ -27,6 +30,8 @@ class Latency:
 
     def draw_s(self, *words: object) -> float:
         """The latency of one answer, which follows from ``words``."""
+        if not self.spread:
+            return self.median_s
         deviation = _NORMAL.inv_cdf(max(_SMALLEST, fraction("latency", *words)))
         return min(MAX_ANSWER_S, max(self.floor_s, self.median_s * math.exp(self.spread * deviation)))
 
@@ -41,3 +46,18 @@ LATENCIES: Mapping[str, Latency | None] = MappingProxyType(
     }
 )
 """By name."""
+_SECONDS = re.compile(r"(\d{1,2}(?:\.\d{1,3})?)s")
+
+
+def latency_of(text: str) -> Latency | None:
+    """A latency by its name, or the same one for each answer. Raises ``InputError`` bad-argument."""
+    if text in LATENCIES:
+        return LATENCIES[text]
+    found = _SECONDS.fullmatch(text)
+    seconds = float(found[1]) if found else 0.0
+    if not 0 < seconds <= MAX_ANSWER_S:
+        known = ", ".join(LATENCIES)
+        raise InputError(
+            "bad-argument", f"--latency {text[:40]!r} is none of {known}, and no seconds such as 1s or 0.25s up to 20s"
+        )
+    return Latency(median_s=seconds, spread=0.0, floor_s=seconds)
