@@ -32,7 +32,7 @@ def database(kind: str, folder: Path) -> str:
     return _shared().database()
 
 
-def _address(where: Path, name: str) -> str:
+def _address(where: Path | str, name: str) -> str:
     return f"postgresql://kwartier@/{name}?host={where}"
 
 
@@ -45,9 +45,13 @@ def _programs() -> Path | None:
 
 
 class Server:
-    """A server in a folder of its own, which can be stopped, killed and started again."""
+    """A server in a folder of its own, which can be stopped, killed and started again.
 
-    def __init__(self, programs: Path) -> None:
+    ``listens``: an address at which it can be reached, too, in a network that is the test's own.
+    """
+
+    def __init__(self, programs: Path, listens: str = "") -> None:
+        self._listens = listens
         self.where = Path(tempfile.mkdtemp(prefix="kwartier-postgres-"))
         self._as_user: list[str] = []
         if os.geteuid() == 0:
@@ -58,6 +62,9 @@ class Server:
         self._control = (str(programs / "pg_ctl"), "-D", str(self._data), "-w")
         initdb = (str(programs / "initdb"), "-D", str(self._data), "-A", "trust", "-U", "kwartier")
         self._run(*initdb, "-E", "UTF8", "--locale=C", "--no-sync")
+        if listens:
+            with (self._data / "pg_hba.conf").open("a") as allowed:
+                allowed.write("host all all samenet trust\n")
         _stop_when_we_end(self.where, [*self._as_user, *self._control, "-m", "immediate", "stop"])
         self.start()
 
@@ -73,7 +80,8 @@ class Server:
 
     def start(self) -> None:
         """Start it, after a crash too."""
-        options = f"-k {self.where} -c listen_addresses= -c fsync=off -c synchronous_commit=off -c max_connections=50"
+        options = f"-k {self.where} -c fsync=off -c synchronous_commit=off -c max_connections=50"
+        options += f" -c listen_addresses={self._listens}"
         self._run(*self._control, "-l", str(self.where / "log"), "-o", options, "start")
 
     def stop(self) -> None:
@@ -104,10 +112,10 @@ class Server:
         with administration.connect() as connection:
             connection.exec_driver_sql(f"CREATE DATABASE {name}")
         administration.dispose()
-        return _address(self.where, name)
+        return _address(self._listens or self.where, name)
 
 
-def server() -> Server:
+def server(listens: str = "") -> Server:
     """A server that nobody else uses; the tests are skipped where there is none."""
     from tests.conftest import skip_unless
 
@@ -115,7 +123,7 @@ def server() -> Server:
     programs = _programs()
     skip_unless(programs is not None, "no PostgreSQL server is installed")
     assert programs is not None
-    return Server(programs)
+    return Server(programs, listens)
 
 
 @cache

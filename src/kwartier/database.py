@@ -36,6 +36,14 @@ BACKENDS = ("sqlite", "postgresql")
 BUSY_TIMEOUT_MS = 30_000
 """How long a process waits for another's transaction."""
 MAX_WAL_TRIES = 100
+CONNECT_S = 5
+"""How long a server is waited for that does not answer at all,"""
+SILENT_S = 10
+"""how long either side takes a silent line for a living one,"""
+IDLE_S = 15
+"""and how long a transaction may stand still. All less than a lease holds: what a host that was cut off, or whose process was
+stopped, has locked is free again before others take over what it was at work on."""
+_PROBES = 3
 SYNCHRONOUS_FULL = 2
 MAX_SAID = 200
 """Characters of a driver's complaint that are passed on."""
@@ -52,7 +60,8 @@ def open_engine(url: str) -> Engine:
         backend = make_url(url).get_backend_name()
         if backend not in BACKENDS:
             raise InputError("bad-settings", f"`database` is {backend}; sqlite and postgresql are supported")
-        engine = create_engine(url, hide_parameters=True)
+        patience = {} if backend == "sqlite" else _patience(make_url(url).query)
+        engine = create_engine(url, hide_parameters=True, connect_args=patience)
     except ModuleNotFoundError as error:
         raise InputError("bad-settings", f"`database` needs {error.name}, which is not installed") from None
     except (ArgumentError, NoSuchModuleError, ValueError):
@@ -95,12 +104,34 @@ def _use_wal(cursor: DBAPICursor) -> None:
     raise sqlite3.OperationalError("database is locked")
 
 
+def _patience(chosen: Mapping[str, object]) -> dict[str, int]:
+    """When this side gives a server up, but for what the address itself says of that."""
+    ours = {
+        "connect_timeout": CONNECT_S,
+        "keepalives_idle": SILENT_S // 2,
+        "keepalives_interval": SILENT_S // 2 // _PROBES,
+        "keepalives_count": _PROBES,
+        "tcp_user_timeout": SILENT_S * 1000,
+    }
+    return {name: value for name, value in ours.items() if name not in chosen}
+
+
 def _prepare_postgresql(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
     # A server may be told to answer before a commit is on the disk; for counters that would be a promise it cannot keep.
     cursor = connection.cursor()
     cursor.execute(
         "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
     )
+    # The same patience on the server's side, which holds what a vanished host has locked.
+    theirs = {
+        "idle_in_transaction_session_timeout": IDLE_S * 1000,
+        "tcp_keepalives_idle": SILENT_S // 2,
+        "tcp_keepalives_interval": SILENT_S // 2 // _PROBES,
+        "tcp_keepalives_count": _PROBES,
+        "tcp_user_timeout": SILENT_S * 1000,
+    }
+    for name, value in theirs.items():
+        cursor.execute(f"SET {name} = {value}")
     cursor.close()
     connection.commit()
 

@@ -3,12 +3,13 @@
 import asyncio
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ from kwartier.simulate import faults
 from kwartier.simulate.virtual.fleet import WatchedFleet
 from kwartier.simulate.world import World
 from tests import postgres
+from tests.conftest import skip_unless
 from tests.service.street import installed
 
 DAY_S = 86_400
@@ -73,12 +75,22 @@ def days(folder: Path, meters: int = METERS) -> Iterator[Days]:
 
 
 def begin(
-    home: Path, street: Days, day: date, step: Step | None = None, times: int = 1, lease_s: int = LEASE_S
+    home: Path,
+    street: Days,
+    day: date,
+    step: Step | None = None,
+    times: int = 1,
+    lease_s: int = LEASE_S,
+    told: str = "SIGKILL",
+    within: Sequence[str] = (),
 ) -> subprocess.Popen[str]:
-    """A process of the night, which may end itself at a step."""
-    words = (home, day, street.ahead_s, step or "", times, lease_s)
+    """A process of the night, which may signal itself at a step. ``within``: the command that runs it."""
+    words = (home, day, street.ahead_s, step or "", times, lease_s, told)
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.service.doomed", *map(str, words)], stderr=subprocess.PIPE, text=True
+        [*within, sys.executable, "-m", "tests.service.doomed", *map(str, words)],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -146,7 +158,7 @@ def survive(folder: Path, rounds: int, seed: int) -> int:
 
 
 def test_processes_killed_at_each_step_and_at_any_instant_lose_nothing(tmp_path: Path) -> None:
-    assert survive(tmp_path, 10, seed=1) >= 15
+    assert survive(tmp_path, 12, seed=1) >= 20
 
 
 @pytest.mark.long
@@ -155,16 +167,25 @@ def test_a_hundred_kills_lose_nothing(tmp_path: Path) -> None:
     assert kills >= 100
 
 
-def test_a_process_that_is_stopped_and_wakes_up_after_its_lease_does_no_harm(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "step"),
+    [("sqlite", Step.RESERVED), ("sqlite", Step.SPOOLED), ("postgresql", Step.ASKING), ("postgresql", Step.NOTED)],
+)
+def test_a_process_that_is_stopped_and_wakes_up_after_its_lease_does_no_harm(
+    tmp_path: Path, kind: str, step: Step
+) -> None:
+    """On SQLite not within a transaction: the others would wait for it, which only whoever stopped it can end."""
     with days(tmp_path) as street:
-        home = installed(tmp_path, street.out, "open_visits = 8")
+        if kind == "sqlite":
+            home = other = installed(tmp_path, street.out, "open_visits = 8")
+        else:
+            home, other = on_postgres(tmp_path, street, postgres.database("postgresql", tmp_path))
         day = street.turn_to(0)
         plan(home, street, day)
-        slow = begin(home, street, day, lease_s=2)
-        wait_until(lambda: street.fleet.watch.counters > 20)
-        os.kill(slow.pid, signal.SIGSTOP)
-        assert end(begin(home, street, day, lease_s=2)) == 0
-        with open_home(home) as opened:
+        slow = begin(home, street, day, step, lease_s=2, told="SIGSTOP")
+        assert os.waitid(os.P_PID, slow.pid, os.WSTOPPED | os.WEXITED) is not None
+        assert end(begin(other, street, day, lease_s=2)) == 0
+        with open_home(other) as opened:
             assert compare_night(opened, street.out, day, actor="os:test").lost == 0, "what it held was taken over"
         os.kill(slow.pid, signal.SIGCONT)
         assert end(slow) == 0
@@ -199,6 +220,20 @@ def test_two_hosts_on_one_database_read_by_turns_and_together(tmp_path: Path) ->
                 check(home, street, day)
         reads = [street.fleet.reads(index, day + timedelta(days=1)) for index in range(METERS)]
         assert reads == [1] * METERS
+
+
+def test_a_host_that_is_cut_off_comes_back_long_after_its_lease_and_does_no_harm(tmp_path: Path) -> None:
+    """In network namespaces: its database, and all meters, are gone without a word."""
+    alone = ("unshare", "--net", "--map-root-user") if os.geteuid() else ("unshare", "--net")
+    can = shutil.which("ip") and subprocess.run([*alone, "true"], check=False, capture_output=True).returncode == 0
+    skip_unless(bool(can), "no network namespaces can be made here")
+    ran = subprocess.run(
+        [*alone, sys.executable, "-m", "tests.service.cut_off", str(tmp_path)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr[-4000:]
 
 
 @pytest.mark.parametrize("way", ["kill", "stop"])
