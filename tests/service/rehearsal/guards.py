@@ -8,6 +8,7 @@ import pytest
 
 from kwartier.collect import claims
 from kwartier.collect.claims import Verdict
+from kwartier.collect.host_clock import HostClock
 from kwartier.collect.lease import Leases
 from kwartier.dlms import suite
 from kwartier.dlms.protection import CounterRange
@@ -53,6 +54,12 @@ def no_expiry(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Leases, "take_over", lambda self, day, *, now, is_stored: 0)
 
 
+def no_host_clock(patch: pytest.MonkeyPatch) -> None:
+    """The system's clock is taken for right."""
+    patch.setattr(HostClock, "wall", lambda self: self._system())
+    patch.setattr(HostClock, "waits", lambda self: False)
+
+
 GUARDS: Mapping[str, tuple[Switch, str]] = MappingProxyType(
     {
         "tag check": (no_tag_check, "values are wrong"),
@@ -60,6 +67,7 @@ GUARDS: Mapping[str, tuple[Switch, str]] = MappingProxyType(
         "idempotency key": (no_idempotency, "rows doubled"),
         "claim constraint": (no_claim, "repeats written down"),
         "lease expiry": (no_expiry, "leased meters are left"),
+        "host clock": (no_host_clock, "was read 2 times on"),
     }
 )
 """Each guard: how to take it away, and what is said then."""

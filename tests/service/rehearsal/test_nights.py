@@ -11,7 +11,7 @@ from kwartier.service.rehearsal.nights import Outcome, Script, rehearse
 from kwartier.simulate.virtual.weather import Climate
 from tests.service.rehearsal.guards import GUARDS, Switch
 
-SMALL = Script(seed=11, meters=80, days=2, trouble=Trouble(killed=8, kills_at_steps=27))
+SMALL = Script(seed=11, meters=80, days=2, trouble=Trouble(killed=8, kills_at_steps=27, clock_jumped=8))
 
 
 def kills(found: Outcome) -> int:

@@ -17,6 +17,8 @@ CUT_OFF_S = 75.0
 """Longer than a lease holds."""
 DATABASE_AWAY_S = 20.0
 DISK_FULL_S = 20.0
+CLOCK_WRONG_S = 45.0
+JUMPS_S = (-86_400.0, -3_600.0, -20.0, 20.0, 3_600.0, 86_400.0)
 STEPS = tuple(Step)
 LAST_PART = 0.7
 """Nothing begins to go wrong later than this in the window, so that the same night can still mend it."""
@@ -37,6 +39,8 @@ class Trouble:
     host_lost: int = 1
     database_away: int = 1
     disk_full: int = 1
+    clock_jumped: int = 2
+    """Hosts whose clock is set wrong and, later, right again."""
 
     def counts(self) -> dict[str, int]:
         """By the names under which they are counted, but for the steps."""
@@ -80,6 +84,7 @@ class Director:
             (trouble.host_lost, self._lose),
             (trouble.database_away, self._database_away),
             (trouble.disk_full, self._disk_full),
+            (trouble.clock_jumped, self._set_clock),
         ]
         for count, act in acts:
             for _ in range(count):
@@ -134,6 +139,12 @@ class Director:
         self._note("disk-full", "no room for readings")
         self._stage.disk_is_full = True
         self._later(DISK_FULL_S, lambda: setattr(self._stage, "disk_is_full", False), "there is room")
+
+    def _set_clock(self, drawn: random.Random) -> None:
+        host, jump_s = drawn.choice(self._hosts), drawn.choice(JUMPS_S)
+        self._note("clock-jumped", f"the clock of {host.name} is {jump_s:+.0f} s wrong")
+        host.ahead_s = jump_s
+        self._later(CLOCK_WRONG_S, lambda: setattr(host, "ahead_s", 0.0), f"the clock of {host.name} is right")
 
     def _note(self, what: str, said: str) -> None:
         self._stage.happened[what] += 1

@@ -139,12 +139,13 @@ class Rehearsal:
         self._stage = Stage(
             home=self._home,
             network=loop.network,
-            world_s=self._now,
             trace=Trace(loop.time, show),
             chance=random.Random(self._chance.getrandbits(64)),
             room=OPEN_VISITS,
         )
-        self._hosts = [Host(name=f"host-{number + 1}") for number in range(HOSTS)]
+        self._hosts = [
+            Host(name=f"host-{number + 1}", world_s=self._now, steady_s=loop.time) for number in range(HOSTS)
+        ]
         self._alive: dict[str, Process] = {}
         self._director = Director(self._stage, self._hosts, self._fleet, self._storm, self.alive)
         self._broken: list[str] = []
@@ -227,8 +228,9 @@ class Rehearsal:
 
     async def _keep(self, host: Host, place: int, orders: Orders) -> None:
         """Start a process, and another when it is lost, as whoever minds a night does."""
+        clock = host.clock()
         for number in range(1, MAX_STARTS + 1):
-            while host.name in self._director.lost:
+            while host.name in self._director.lost or clock.waits():
                 await asyncio.sleep(RESTART_S)
             process = Process(f"{host.name}.{place + 1}.{orders.day:%d}.{number}", host, self._stage)
             self._alive[process.name] = process

@@ -19,6 +19,7 @@ from sqlalchemy.exc import OperationalError
 from kwartier.collect.claims import Claims
 from kwartier.collect.desk import Sink
 from kwartier.collect.engine import Engine, Room
+from kwartier.collect.host_clock import HostClock
 from kwartier.collect.lease import Leases
 from kwartier.collect.night_visit import carry_out
 from kwartier.collect.outcome import Done, Task
@@ -44,21 +45,26 @@ class Killed(BaseException):
 
 @dataclass(slots=True, kw_only=True)
 class Host:
-    """A machine that processes run on. ``ahead_s``: how far its clock is ahead of the world's."""
+    """A machine that processes run on. ``world_s`` and ``steady_s`` are right; its own clock is ``ahead_s`` ahead of them."""
 
     name: str
+    world_s: Callable[[], float]
+    steady_s: Callable[[], float]
     is_cut: bool = False
     """Whether it cannot reach the database."""
     ahead_s: float = 0.0
 
+    def clock(self) -> HostClock:
+        """What a process has that begins now."""
+        return HostClock(system=lambda: self.world_s() + self.ahead_s, steady=self.steady_s)
+
 
 @dataclass(slots=True, kw_only=True)
 class Stage:
-    """What all processes of a rehearsal share. ``world_s`` gives UTC seconds."""
+    """What all processes of a rehearsal share."""
 
     home: Path
     network: Network
-    world_s: Callable[[], float]
     trace: Trace
     chance: random.Random
     room: Room
@@ -96,6 +102,7 @@ class Process:
         self._dead = False
         self._armed: Step | None = None
         self._main: asyncio.Task[None] | None = None
+        self._clock = host.clock()
 
     @property
     def was_killed(self) -> bool:
@@ -133,7 +140,7 @@ class Process:
             desk_of(
                 home,
                 orders,
-                self._wall,
+                self._clock.wall,
                 leases=Leases(home.engine, Claims(home.engine), dso=home.settings.dso, me=self.name),
                 chance=self._stage.chance.random,
                 sink=Shelf(home.open_store(), self._stage),
@@ -142,22 +149,20 @@ class Process:
             lambda task: self._visit(home, task),
             room=self._stage.room,
             office=self._office,
-            wall=self._wall,
+            wall=self._clock.wall,
             until=orders.until,
             stored_after_s=STORED_AFTER_S,
             bounds=bounds_of(home.settings, orders),
+            waits=self._clock.waits,
         )
         await engine.run()
-
-    def _wall(self) -> float:
-        return self._stage.world_s() + self.host.ahead_s
 
     async def _visit(self, home: Home, task: Task) -> Done:
         trace, settings = self._stage.trace, home.settings
         trace.note(self.name, f"visits {task.meter.meter}, try {task.tries + 1}")
         done = await carry_out(
             task,
-            wall=self._wall,
+            wall=self._clock.wall,
             deadline_s=settings.visit_deadline_s,
             max_pdu=settings.max_pdu,
             challenge=self._stage.chance.randbytes,
