@@ -11,6 +11,7 @@ from sqlalchemy import Engine, Row, update
 from kwartier.collect.claims import Claims
 from kwartier.collect.due import FIRST_TRIES, MARGIN_S, Dues, Kind, State, Window
 from kwartier.collect.lease import LEASE_S, Leases, Settled, Shut, holder, is_gone
+from kwartier.collect.limits import MAX_SHUT
 from kwartier.database import reading, writing
 from kwartier.model import Meter
 from kwartier.tables import dues, leases
@@ -272,10 +273,16 @@ def test_meters_of_a_cell_or_a_kind_that_is_shut_are_not_taken(engine: Engine) -
         actor="os:test",
     )
     assert {row.kind for row in rows(engine).values()} == {"Alpha 1.0", fleet[0].companion}
-    shut = Shut(cells=("c0",), kinds=("Alpha 1.0",))
-    taken = leased(engine).take(DAY, first=9, again=9, now=CLOSES, at_once=False, shut=shut)
+    shut = Shut(cells=tuple(f"c{number}" for number in range(0, 3 * MAX_SHUT, 3)), kinds=("Alpha 1.0",))
+    every = Shut(cells=("c0", "c1", "c2"))
+    mine = leased(engine)
+    taken = mine.take(DAY, first=9, again=9, now=CLOSES, at_once=False, shut=shut, shut_again=every)
     assert sorted(job.meter for job in taken.jobs) == ["M00002", "M00004", "M00005"]
     assert {job.kind for job in taken.jobs} == {fleet[0].companion}
+    with writing(engine) as connection:
+        connection.execute(update(dues).values(state=State.RETRY, lease=None))
+    taken = mine.take(DAY, first=9, again=9, now=CLOSES, at_once=False, shut=every, shut_again=shut)
+    assert sorted(job.meter for job in taken.jobs) == ["M00002", "M00004", "M00005"]
 
 
 def test_whoever_lost_its_lease_is_told_and_changes_nothing_of_what_is_another_s(engine: Engine) -> None:

@@ -69,7 +69,7 @@ class FakeDesk:
     returned: list[str] = field(default_factory=list)
     asked_for: list[tuple[int, int]] = field(default_factory=list)
 
-    def take(self, first: int, again: int, shut: Shut = NONE_SHUT) -> list[Task]:
+    def take(self, first: int, again: int, shut: Shut = NONE_SHUT, shut_again: Shut = NONE_SHUT) -> list[Task]:
         self.asked_for.append((first, again))
         most = min(first, self.count - self.given)
         names = [f"{number}" for number in range(self.given, self.given + most)]
@@ -264,7 +264,7 @@ def test_meters_whose_lease_was_taken_over_are_let_go() -> None:
         def renew(self) -> frozenset[str]:
             return frozenset({"lost"}) if self.given == 10 else frozenset()
 
-        def take(self, first: int, again: int, shut: Shut = NONE_SHUT) -> list[Task]:
+        def take(self, first: int, again: int, shut: Shut = NONE_SHUT, shut_again: Shut = NONE_SHUT) -> list[Task]:
             if self.given > 10:
                 return []
             lease = "kept" if self.given else "lost"
@@ -287,7 +287,7 @@ def test_meters_whose_lease_was_taken_over_are_let_go() -> None:
 
 def test_two_visits_to_one_meter_are_stored_one_after_the_other() -> None:
     class Twice(FakeDesk):
-        def take(self, first: int, again: int, shut: Shut = NONE_SHUT) -> list[Task]:
+        def take(self, first: int, again: int, shut: Shut = NONE_SHUT, shut_again: Shut = NONE_SHUT) -> list[Task]:
             return [one for name in super().take(first, again) for one in (name, name)]
 
     desk = Twice(20)

@@ -1,6 +1,8 @@
 """What the radio bears: rates and bounds are kept, what is silent is left alone, and what comes back is caught up with."""
 
 import asyncio
+import bisect
+import heapq
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,18 +11,19 @@ from typing import TypeVar
 
 import pytest
 
-from kwartier.collect.breaker import FAILURES, FIRST_PROBE_S, LAST_PROBE_S, Breaker
+from kwartier.collect.breaker import FAILURES
 from kwartier.collect.claims import Wanted
+from kwartier.collect.due import OPEN
 from kwartier.collect.engine import Engine, Room, Tally
 from kwartier.collect.lease import NONE_SHUT, Job, Shut
-from kwartier.collect.limits import UNBOUNDED, Bounds, Limits, Rate, Waiting
+from kwartier.collect.limits import PROBES_HELD, UNBOUNDED, Bounds, Limits, Rate, Waiting
 from kwartier.collect.line import Traffic
 from kwartier.collect.night_visit import LEAST_DEADLINE_S, deadline_of, pace_of
 from kwartier.collect.outcome import Again, Done, Outcomes, Rules, Task, judge
 from kwartier.collect.visit import Credentials, Visit
 from kwartier.cosem import companion as companions
 from kwartier.cosem.harvest import Harvest
-from kwartier.errors import KwartierError, LinkLost, SecurityError
+from kwartier.errors import KwartierError, LinkLost, Retry, SecurityError, StateError
 from kwartier.model import Meter
 from kwartier.simulate.virtual.loop import VirtualLoop
 
@@ -72,31 +75,6 @@ def test_a_rate_is_kept_over_short_spans_and_does_not_save_up() -> None:
     assert sum(one < 1_000.5 for one in taken) <= 36
 
 
-def test_a_breaker_opens_after_failures_of_different_members_and_closes_at_any_answer() -> None:
-    breaker = Breaker()
-    for number in range(3 * FAILURES):
-        breaker.ended(f"{number % (FAILURES - 1)}", answered=False, now_s=0)
-    assert breaker.may_begin(0), "a few that fail again and again are no silent group"
-    breaker.ended("x", answered=False, now_s=0)
-    assert not breaker.may_begin(0)
-    now_s, pauses = 0.0, list[float]()
-    for number in range(8):
-        assert breaker.next_probe_s is not None
-        pauses.append(breaker.next_probe_s - now_s)
-        now_s = breaker.next_probe_s
-        assert breaker.may_begin(now_s)
-        breaker.begun(f"probe {number}")
-        assert not breaker.may_begin(now_s), "one at a time"
-        breaker.ended("began before", answered=False, now_s=now_s)
-        assert not breaker.may_begin(now_s + 1_000)
-        breaker.ended(f"probe {number}", answered=False, now_s=now_s)
-    assert pauses[:3] == [FIRST_PROBE_S, 2 * FIRST_PROBE_S, 4 * FIRST_PROBE_S]
-    assert pauses[-1] == LAST_PROBE_S
-    breaker.ended("anybody", answered=True, now_s=now_s)
-    assert breaker.may_begin(now_s)
-    assert breaker.next_probe_s is None
-
-
 def test_groups_take_turns_and_a_full_cell_holds_up_nobody() -> None:
     limits = Limits(Bounds(cell_open_visits=2))
     waiting = Waiting(limits)
@@ -110,7 +88,7 @@ def test_groups_take_turns_and_a_full_cell_holds_up_nobody() -> None:
     assert sorted(began) == ["a0", "a1", "b0", "b1"]
     assert waiting.ready == 0
     assert waiting.crowded() == Shut(cells=("a",)), "of the other cell, hardly any are at hand"
-    limits.end(task("a0", cell="a"), answered=True, now_s=1.0)
+    limits.end(task("a0", cell="a"), answered=True, began_s=0.0, now_s=1.0)
     waiting.ended(task("a0", cell="a"))
     following = [waiting.next(1.0) for _ in range(2)]
     assert [one and one.meter.meter for one in following] == ["a2", None]
@@ -125,7 +103,7 @@ def test_of_a_group_that_is_given_up_a_few_stay_at_hand() -> None:
         waiting.put(task(f"a{number}", cell="a", lease="old" if number % 2 else "new"))
         waiting.put(task(f"b{number}", cell="b"))
     for number in range(FAILURES):
-        limits.end(task(f"x{number}", cell="a"), answered=False, now_s=0.0)
+        limits.end(task(f"x{number}", cell="a"), answered=False, began_s=0.0, now_s=1.0)
     assert limits.opened == 1
     assert {one.meter.cell for one in waiting.surplus()} == {"a"}
     left = Counter(one.meter.cell for one in waiting)
@@ -140,6 +118,10 @@ def test_a_quick_meter_is_given_less_time_and_a_second_try_all_there_is() -> Non
     assert deadline_of(replace(task("a"), pace_s=12.0), 120) == 60
     assert deadline_of(replace(task("a"), pace_s=60.0), 120) == 120
     assert deadline_of(replace(task("a", tries=1), pace_s=2.0), 120) == 120
+    failed = replace(task("a").claim, cause="connect-timeout")
+    assert deadline_of(replace(task("a"), pace_s=2.0, claim=failed), 120) == 120, "it failed, and that did not count"
+    assert deadline_of(replace(task("a"), pace_s=-5.0), 120) == LEAST_DEADLINE_S
+    assert deadline_of(replace(task("a"), pace_s=1e9), 120) == 120
 
 
 def test_a_pace_follows_the_visits_and_is_written_down_when_it_is_news() -> None:
@@ -184,6 +166,10 @@ class Street:
         self.stored: dict[str, float] = {}
         self.over: Counter[str] = Counter()
         self.error: KwartierError | None = None
+        self.dead = set[str]()
+        self.leased = self.most_leased = self.takes = 0
+        self.away = 0
+        """How often nothing can be given back."""
         self.rules = Rules(
             day=date(2026, 3, 4),
             at_once=False,
@@ -195,14 +181,20 @@ class Street:
             actor="",
         )
 
-    def take(self, first: int, again: int, shut: Shut = NONE_SHUT) -> list[Task]:
+    def take(self, first: int, again: int, shut: Shut = NONE_SHUT, shut_again: Shut = NONE_SHUT) -> list[Task]:
         now_s, found = asyncio.get_running_loop().time(), list[Row]()
-        heads = [queue for cell, queue in self.queues.items() if cell not in shut.cells]
-        while len(found) < first:
-            ready = [queue for queue in heads if queue and queue[0].at_s <= now_s and queue[0].kind not in shut.kinds]
-            if not ready:
-                break
-            found.append(min(ready, key=lambda queue: queue[0].at_s).popleft())
+        heads = [(queue[0].at_s, cell) for cell, queue in self.queues.items() if queue and cell not in shut.cells]
+        heapq.heapify(heads)
+        while heads and heads[0][0] <= now_s and len(found) < first:
+            _, cell = heapq.heappop(heads)
+            queue = self.queues[cell]
+            if queue[0].kind not in shut.kinds:
+                found.append(queue.popleft())
+                if queue:
+                    heapq.heappush(heads, (queue[0].at_s, cell))
+        self.takes += 1
+        self.leased += len(found)
+        self.most_leased = max(self.most_leased, self.leased)
         return [task(row.name, row.cell, row.kind, row.tries) for row in found]
 
     def prepare(self, wanted: Sequence[Again]) -> list[Task]:
@@ -218,14 +210,24 @@ class Street:
             judged = judge(one, self.rules, now=now_s, chance=lambda: 0.5)
             if judged.again is not None:
                 again.append(judged.again)
+            elif judged.settled is not None and judged.settled.state in OPEN:
+                self._queue(one.task.meter.meter, judged.settled.next_at, judged.done.task.tries)
             elif judged.settled is not None:
                 self.over[judged.settled.state] += 1
+        self.leased -= len(batch) - len(again)
         return Outcomes(stored=len(batch) - len(again), again=tuple(again), refused=0, failed=0)
 
     def give_back(self, jobs: Sequence[Job], unasked: Sequence[Wanted] = ()) -> None:
+        if self.away:
+            self.away -= 1
+            raise StateError("database-away", "it will be back", retry=Retry.LATER)
+        self.leased -= len(jobs)
         for job in jobs:
-            row = self.rows[job.meter]
-            self.queues[row.cell].appendleft(replace(row, tries=job.attempts))
+            self._queue(job.meter, asyncio.get_running_loop().time(), job.attempts)
+
+    def _queue(self, name: str, at_s: float, tries: int) -> None:
+        row = replace(self.rows[name], at_s=at_s, tries=tries)
+        bisect.insort(self.queues[row.cell], row, key=lambda one: one.at_s)
 
     def look(self) -> tuple[float | None, int]:
         return (0.0 if any(self.queues.values()) else None), 0
@@ -236,7 +238,7 @@ class Street:
     async def visit(self, one: Task) -> Done:
         loop = asyncio.get_running_loop()
         self.begun.append((loop.time(), one.meter.meter))
-        if self.silent(one.meter.cell, loop.time()):
+        if self.silent(one.meter.cell, loop.time()) or one.meter.meter in self.dead:
             await asyncio.sleep(20)
             return done(one, SILENT)
         await asyncio.sleep(self.visit_s)
@@ -257,15 +259,16 @@ def office(work: Callable[[], Answer]) -> Awaitable[Answer]:
     return _at_once(work)
 
 
-def night(street: Street, bounds: Bounds, *, hours: float, room: Room) -> Tally:
-    """A night of ``hours``; how far the engine came."""
+def night(street: Street, bounds: Bounds, *, hours: float, room: Room, processes: int = 1) -> list[Tally]:
+    """A night of ``hours``; how far the engine of each process came."""
 
-    async def run() -> Tally:
-        loop = asyncio.get_running_loop()
-        engine = Engine(
-            street, street.visit, room=room, office=office, wall=loop.time, until=hours * HOUR_S, bounds=bounds
-        )
-        return await engine.run()
+    async def run() -> list[Tally]:
+        loop, until = asyncio.get_running_loop(), hours * HOUR_S
+        engines = [
+            Engine(street, street.visit, room=room, office=office, wall=loop.time, until=until, bounds=bounds)
+            for _ in range(processes)
+        ]
+        return await asyncio.gather(*(one.run() for one in engines))
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(run())
@@ -308,19 +311,20 @@ def test_without_breakers_the_meters_of_a_silent_cell_spend_their_tries() -> Non
     assert sum(name.startswith("big") for name in street.stored) < 0.7 * meters
 
 
-@pytest.mark.parametrize(("rate", "most"), [(20.0, 24.0), (0.0, 1e9)])
-def test_a_national_return_keeps_to_the_rate(rate: float, most: float) -> None:
+@pytest.mark.parametrize(("rate", "most", "processes"), [(20.0, 24.0, 1), (20.0, 24.0, 4), (0.0, 1e9, 1)])
+def test_a_national_return_keeps_to_the_rate(rate: float, most: float, processes: int) -> None:
     rows = [
         Row(at_s=number / 4, name=f"m-{number}", cell=f"cell-{number % 50}", kind=f"k{number % 2}")
         for number in range(14_400)
     ]
     street = Street(rows, lambda cell, now_s: now_s < HOUR_S)
-    tally = night(street, Bounds(visits_per_s=rate, breaks=True), hours=6, room=Room(first=600, again=200))
+    bounds = Bounds(visits_per_s=rate / processes, breaks=True)
+    tallies = night(street, bounds, hours=6, room=Room(first=600, again=200), processes=processes)
     peak = street.peak(HOUR_S)
     assert len(street.stored) == 14_400
     assert peak <= most
     assert peak >= 19 if rate else peak > 24, "without a rate the return is a storm"
-    assert tally.most_open <= 800
+    assert max(one.most_open for one in tallies) <= 800
 
 
 def test_wrong_keys_are_tried_once_and_open_no_breaker() -> None:
@@ -335,7 +339,49 @@ def test_wrong_keys_are_tried_once_and_open_no_breaker() -> None:
 def test_bounds_of_a_cell_are_kept() -> None:
     rows = [Row(at_s=0, name=f"m-{number}", cell=f"c{number % 2}", kind="k") for number in range(2_000)]
     street = Street(rows, lambda cell, now_s: False, visit_s=10.0)
-    tally = night(street, Bounds(cell_open_visits=30, cell_visits_per_s=5), hours=3, room=Room(first=500, again=20))
+    (tally,) = night(street, Bounds(cell_open_visits=30, cell_visits_per_s=5), hours=3, room=Room(first=500, again=20))
     assert len(street.stored) == 2_000
     assert tally.most_open <= 60
     assert street.peak(0) <= 2 * 5 * 1.2
+
+
+def test_a_few_dead_meters_that_fail_together_stop_no_healthy_kind() -> None:
+    rows = [Row(at_s=number // 200 * 2, name=f"m-{number}", cell="", kind="k") for number in range(6_000)]
+    street = Street(rows, lambda cell, now_s: False)
+    street.dead = {f"m-{number}" for number in range(40, 60)}
+    night(street, Bounds(breaks=True), hours=2, room=Room(first=400, again=50))
+    assert len(street.stored) == 5_980
+    assert max(street.stored.values()) < 120
+    assert street.over == {"failed": 20}, "each has spent its tries: nobody was given up"
+
+
+def test_a_cell_that_returns_is_found_though_others_of_its_kind_stay_silent() -> None:
+    rows = [Row(at_s=0, name=f"m-{number}", cell=f"c-{number % 30:02}", kind="k") for number in range(3_000)]
+    street = Street(rows, lambda cell, now_s: cell < "c-25" or now_s < HOUR_S)
+    night(street, Bounds(breaks=True), hours=3, room=Room(first=400, again=50))
+    assert len(street.stored) == 500
+    assert max(street.stored.values()) < 2 * HOUR_S
+
+
+def test_of_hundreds_of_silent_cells_little_is_at_hand_and_the_others_are_read() -> None:
+    silent = [
+        Row(at_s=number % 500, name=f"s-{number}", cell=f"cell-{number % 500}", kind="") for number in range(20_000)
+    ]
+    healthy = [Row(at_s=number / 2, name=f"m-{number}", cell="z", kind="") for number in range(3_000)]
+    street = Street([*silent, *healthy], lambda cell, now_s: cell != "z")
+    night(street, Bounds(breaks=True), hours=0.5, room=Room(first=2_000, again=500))
+    assert len(street.stored) == 3_000
+    assert street.most_leased < 500 * (PROBES_HELD + FAILURES)
+
+
+def test_a_night_of_which_only_silent_groups_are_left_ends_with_its_window_and_hands_all_of_it_back() -> None:
+    street = Street(
+        [Row(at_s=0, name=f"m-{number}", cell="a", kind="k") for number in range(900)], lambda cell, now_s: True
+    )
+    street.away = 2
+    night(street, Bounds(breaks=True), hours=1, room=Room(first=100, again=20))
+    assert street.away == 0
+    assert street.leased == 0
+    assert sum(map(len, street.queues.values())) + street.over.total() == 900
+    assert street.takes <= HOUR_S
+    assert len(street.begun) < 400

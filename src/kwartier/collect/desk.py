@@ -115,14 +115,19 @@ class Desk:
 
     # Handing out.
 
-    def take(self, first: int, again: int, shut: Shut = NONE_SHUT) -> list[Task]:
-        """Visits that may begin now: up to ``first`` for meters that were not tried, ``again`` for others; none is ``shut``."""
+    def take(self, first: int, again: int, shut: Shut = NONE_SHUT, shut_again: Shut = NONE_SHUT) -> list[Task]:
+        """Visits that may begin now: up to ``first`` for meters that were not tried, ``again`` for others.
+
+        The former are of nothing that is ``shut``, the latter of nothing that is ``shut_again``.
+        """
         if not self._has_room():
             raise StateError("no-room", "what is left on the disk is kept for records", retry=Retry.LATER)
         if not self._unprepared:
             now = int(self._wall())
             at_once = self._rules.at_once
-            taken = self._leases.take(self._rules.day, first=first, again=again, now=now, at_once=at_once, shut=shut)
+            taken = self._leases.take(
+                self._rules.day, first=first, again=again, now=now, at_once=at_once, shut=shut, shut_again=shut_again
+            )
             self._unprepared = [
                 Again(at=now, job=job, stretches=(), tries=job.attempts, code=job.code) for job in taken.jobs
             ]

@@ -39,8 +39,8 @@ LOOK_S = 1.0
 """How soon the desk is asked for more where it had less than was asked for."""
 IDLE_LOOK_S = 3.0
 """How soon, while nothing at all is going on."""
-MAX_SHUT = 400
-"""As many cells and kinds of meters are left out by name when meters are leased."""
+LOOK_PART = 10
+"""The desk is asked again after so many times as long as it took to look: what is silent lies in its way."""
 RENEW_S = 5.0
 AWAY_S, MAX_AWAY_S = 0.5, 10.0
 """How long a database or a disk that is away is left alone before it is tried again: at first, and at most."""
@@ -51,8 +51,8 @@ OUT_OF_OURS = frozenset({OUT_OF_LINES, "database-away", "no-database"})
 class PaperWork(Protocol):
     """What the engine asks of a desk; each may block."""
 
-    def take(self, first: int, again: int, shut: Shut = NONE_SHUT) -> list[Task]:
-        """Visits that may begin now, of meters in no cell and of no kind that is ``shut``."""
+    def take(self, first: int, again: int, shut: Shut = NONE_SHUT, shut_again: Shut = NONE_SHUT) -> list[Task]:
+        """Visits that may begin now; for a first try of what is not ``shut``, for another of what is not ``shut_again``."""
         ...
 
     def prepare(self, wanted: Sequence[Again]) -> list[Task]:
@@ -145,6 +145,7 @@ class Engine:
         self.limits = Limits(bounds)
         self._first = Waiting(self.limits)
         self._again = Waiting(self.limits)
+        self._is_turn_of_again = False
         self._opened = 0
         self._given_up: list[Task] = []
         self._unbegun: list[Task] = []
@@ -249,12 +250,12 @@ class Engine:
         elif ready := self._ready(self._room.again - self._open_again - self._again.ready):
             self._piece = "prepare"
             try:
-                for task in await self._office(lambda: self._desk.prepare(ready)):
-                    self._again.put(task)
+                tasks = await self._office(lambda: self._desk.prepare(ready))
             except KwartierError:
                 for again in ready:
                     self._put_off(again)
                 raise
+            await self._let_go([task for task in tasks if not self._again.put(task)])
         elif now_s >= self._next_look_s and not self._is_full and self._is_short:
             await self._take(now_s)
         else:
@@ -269,10 +270,10 @@ class Engine:
 
     async def _let_go(self, tasks: list[Task]) -> None:
         """Visits that are not made after all: whoever has room for these meters takes them."""
-        if tasks:
+        self._unbegun += tasks
+        if going := list(self._unbegun):
             self._piece = "give back"
-            self._unbegun += tasks
-            await self._office(lambda: self._desk.give_back([one.job for one in tasks], [one.claim for one in tasks]))
+            await self._office(lambda: self._desk.give_back([one.job for one in going], [one.claim for one in going]))
             del self._unbegun[:]
 
     def _put_off(self, again: Again) -> None:
@@ -293,13 +294,13 @@ class Engine:
         self._piece = "take"
         first = min(self._room.first, LEASED_AT_ONCE)
         again = max(0, min(self._room.again - self._open_again - self._again.ready, LEASED_AT_ONCE))
-        here, there = self._first.crowded(), self._again.crowded()
-        shut = Shut(cells=(here.cells + there.cells)[:MAX_SHUT], kinds=(here.kinds + there.kinds)[:MAX_SHUT])
-        taken = await self._office(lambda: self._desk.take(first, again, shut))
-        for task in taken:
-            (self._again if task.tries else self._first).put(task)
-        if len(taken) < first:
-            self._next_look_s = now_s + (LOOK_S if taken or self._open else IDLE_LOOK_S)
+        shut, shut_again = self._first.crowded(), self._again.crowded()
+        taken = await self._office(lambda: self._desk.take(first, again, shut, shut_again))
+        spare = [task for task in taken if not (self._again if task.tries else self._first).put(task)]
+        if spare or len(taken) < first:
+            took_s = asyncio.get_running_loop().time() - now_s
+            self._next_look_s = now_s + max(LOOK_S if taken or self._open else IDLE_LOOK_S, LOOK_PART * took_s)
+        await self._let_go(spare)
 
     @property
     def _open(self) -> int:
@@ -319,12 +320,20 @@ class Engine:
             return
         now_s = asyncio.get_running_loop().time()
         while self._open < self._most and self.limits.any_s(now_s) <= now_s:
-            task = self._again.next(now_s) if self._open_again < self._room.again else None
-            if task is None and self._open_first < self._room.first:
-                task = self._first.next(now_s)
+            task = self._next(now_s)
             if task is None:
                 return
-            self._start(task)
+            self._start(task, now_s)
+
+    def _next(self, now_s: float) -> Task | None:
+        """The next visit: first tries and others take turns, so that neither spends all of what the limits allow."""
+        for is_again in (self._is_turn_of_again, not self._is_turn_of_again):
+            has_slot = self._open_again < self._room.again if is_again else self._open_first < self._room.first
+            task = (self._again if is_again else self._first).next(now_s) if has_slot else None
+            if task is not None:
+                self._is_turn_of_again = not is_again
+                return task
+        return None
 
     def _is_in_doubt(self) -> bool:
         try:
@@ -334,17 +343,17 @@ class Engine:
             self.drain()
             return True
 
-    def _start(self, task: Task) -> None:
+    def _start(self, task: Task, began_s: float) -> None:
         first = task.tries == 0
         self._open_first += first
         self._open_again += not first
         self.tally.open = self._open
         self.tally.most_open = max(self.tally.most_open, self._open)
-        running = asyncio.get_running_loop().create_task(self._slot(task, first))
+        running = asyncio.get_running_loop().create_task(self._slot(task, first, began_s))
         self._tasks.add(running)
         running.add_done_callback(self._tasks.discard)
 
-    async def _slot(self, task: Task, first: bool) -> None:
+    async def _slot(self, task: Task, first: bool, began_s: float) -> None:
         """One visit, and the slot it has: however it ends, the slot is given back."""
         done: Done | None = None
         try:
@@ -358,17 +367,17 @@ class Engine:
             self._open_first -= first
             self._open_again -= not first
             self.tally.open = self._open
-            self._took_back(task, done)
+            self._took_back(task, done, began_s)
             self._fill()
             if not self._open or self._is_short or len(self._ended) >= STORED_AT_ONCE:
                 self._changed.set()
 
-    def _took_back(self, task: Task, done: Done | None) -> None:
+    def _took_back(self, task: Task, done: Done | None, began_s: float) -> None:
         now_s = asyncio.get_running_loop().time()
         error = None if done is None else done.visit.error
         ours = done is None or (error is not None and error.code in OUT_OF_OURS and not done.asked)
         answered = done is not None and (error is None or done.visit.traffic.bytes_received > 0)
-        self.limits.end(task, answered=None if ours else answered, now_s=now_s)
+        self.limits.end(task, answered=None if ours else answered, began_s=began_s, now_s=now_s)
         self._first.ended(task)
         self._again.ended(task)
         if done is None:

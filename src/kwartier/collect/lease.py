@@ -120,18 +120,29 @@ class Leases:
         self._me = me or holder()
         self._mine: set[str] = set()
 
-    def take(self, day: date, *, first: int, again: int, now: int, at_once: bool, shut: Shut = NONE_SHUT) -> Lease:
+    def take(
+        self,
+        day: date,
+        *,
+        first: int,
+        again: int,
+        now: int,
+        at_once: bool,
+        shut: Shut = NONE_SHUT,
+        shut_again: Shut = NONE_SHUT,
+    ) -> Lease:
         """Lease up to ``first`` meters for their first try and ``again`` for another; those that are longest overdue.
 
-        ``at_once``: the window is not waited for, only for the end of the day itself. None that is ``shut`` is taken.
+        ``at_once``: the window is not waited for, only for the end of the day itself. None that is ``shut`` is
+        taken for its first try, none that is ``shut_again`` for another.
         """
         lease = secrets.token_hex(ID_BYTES)
         with writing(self._engine) as connection:
             jobs: list[Job] = []
-            for state, most in ((State.RETRY, again), (State.WAITING, first)):
+            for state, most, left_out in ((State.RETRY, again, shut_again), (State.WAITING, first, shut)):
                 if most > 0:
                     ready = dues.c.earliest <= now if at_once and state is State.WAITING else dues.c.next_at <= now
-                    query = self._queue(day, state, shut).where(ready).order_by(dues.c.next_at).limit(most)
+                    query = self._queue(day, state, left_out).where(ready).order_by(dues.c.next_at).limit(most)
                     rows = connection.execute(query.with_for_update(skip_locked=True)).all()
                     jobs += [Job(row[0], row[1], row[2], row[3], row[4], row[5], lease, row[6]) for row in rows]
             if jobs:

@@ -9,17 +9,21 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from kwartier.collect.breaker import Breakers
 from kwartier.collect.lease import Shut
 from kwartier.collect.outcome import Task
 
-BURST_S = 0.2
-"""A rate is kept over spans as short as this: what was not used before cannot be made up for."""
+BURST_S = 0.1
+"""A rate is kept over spans as short as this, a beat of the engine: what was not used before cannot be made up for."""
 HELD_A_GROUP = 32
 """A group with so many visits at hand that may not begin is given no more."""
 PROBES_HELD = 8
-"""As many visits are kept at hand where nothing answers."""
+"""As many visits are kept at hand of a cell where nothing answers."""
+MAX_SHUT = 10_000
+"""As many cells and kinds are left out by name when meters are leased; of what is leased of others and is given up, no more
+is kept than :data:`PROBES_HELD`."""
 Group = tuple[str, str]
 """Cell and kind."""
 
@@ -38,13 +42,13 @@ UNBOUNDED = Bounds()
 
 
 class Rate:
-    """A bucket that fills at ``per_s``, and holds what comes in :data:`BURST_S`, one at least."""
+    """A bucket that fills at ``per_s``, and holds one and what comes in :data:`BURST_S`."""
 
     __slots__ = ("_at_s", "_held", "_most", "_per_s")
 
     def __init__(self, per_s: float) -> None:
         self._per_s = per_s
-        self._most = max(1.0, per_s * BURST_S)
+        self._most = 1.0 + per_s * BURST_S
         self._held = self._most
         self._at_s = 0.0
 
@@ -86,7 +90,7 @@ class Limits:
         return now_s if self._rate is None else self._rate.next_s(now_s)
 
     def next_s(self, group: Group, now_s: float) -> float | None:
-        """When a visit of ``group`` may begin; None: when another of it has ended."""
+        """When a visit of ``group`` may begin, or when to ask again; None: when another of its cell has ended."""
         name, kind = group
         cell = self._cells.get(name)
         if cell is not None:
@@ -95,10 +99,9 @@ class Limits:
                 return None
             if cell.rate is not None and (next_s := cell.rate.next_s(now_s)) > now_s:
                 return next_s
-        if not self.bounds.breaks or (self.cells.may_begin(name, now_s) and self.kinds.may_begin(kind, now_s)):
+        if not self.bounds.breaks:
             return now_s
-        next_s = max(self.cells.next_probe_s(name), self.kinds.next_probe_s(kind))
-        return next_s if next_s > now_s else None
+        return max(self.cells.next_s(name, now_s), self.kinds.next_s(kind, now_s))
 
     def begin(self, task: Task) -> None:
         """A visit begins."""
@@ -113,23 +116,32 @@ class Limits:
             if cell.rate is not None:
                 cell.rate.take()
         if self.bounds.breaks:
-            self.cells.begun(name, task.meter.meter)
-            self.kinds.begun(kind, name or task.meter.meter)
+            self.cells.begun(name)
+            self.kinds.begun(kind)
 
-    def end(self, task: Task, *, answered: bool | None, now_s: float) -> None:
+    def end(self, task: Task, *, answered: bool | None, began_s: float, now_s: float) -> None:
         """A visit ended. ``answered``: whether anything was heard of the meter; None: our own system was at fault."""
         name, kind = group_of(task)
         if name and (cell := self._cells.get(name)) is not None:
             cell.open -= 1
             if not cell.open and cell.rate is None:
                 del self._cells[name]
-        if self.bounds.breaks and answered is not None:
-            self.opened += self.cells.ended(name, task.meter.meter, answered=answered, now_s=now_s)
-            self.opened += self.kinds.ended(kind, name or task.meter.meter, answered=answered, now_s=now_s)
+        if self.bounds.breaks:
+            for breakers, group, member in (
+                (self.cells, name, task.meter.meter),
+                (self.kinds, kind, name or task.meter.meter),
+            ):
+                self.opened += breakers.ended(
+                    group, member, is_first=not task.tries, answered=answered, began_s=began_s, now_s=now_s
+                )
 
     def is_broken(self, group: Group) -> bool:
         """Whether ``group`` is given up for now."""
-        return self.bounds.breaks and (self.cells.is_open(group[0]) or self.kinds.is_open(group[1]))
+        return group[0] in self.cells.open or group[1] in self.kinds.open
+
+    def is_enough(self, group: Group, held: int) -> bool:
+        """Whether ``held`` visits, one at least, are enough to find out with; of a kind, one in each cell that is at hand."""
+        return group[1] in self.kinds.open or (held >= PROBES_HELD and group[0] in self.cells.open)
 
 
 class _Line:
@@ -149,8 +161,11 @@ class Waiting:
         self._limits = limits
         self._lines: dict[Group, _Line] = {}
         self._turn: deque[Group] = deque()
-        self._later: list[tuple[float, Group]] = []
-        self._full: set[Group] = set()
+        self._later: list[tuple[float, int, Group]] = []
+        self._number = 0
+        """Groups that may begin at the same moment keep their order, so that each has its turn."""
+        self._full: dict[str, list[Group]] = {}
+        """By cell: the groups that wait for another visit to end there."""
         self.ready = 0
         """How many are in groups that were not held up when they were last asked."""
 
@@ -161,29 +176,33 @@ class Waiting:
         for line in self._lines.values():
             yield from line.tasks
 
-    def put(self, task: Task) -> None:
-        """A visit that may begin as soon as the limits allow."""
+    def put(self, task: Task) -> bool:
+        """A visit that may begin as soon as the limits allow; False: not taken, for enough are at hand of what is given up."""
         group = group_of(task)
         line = self._lines.get(group)
+        if line is not None and self._limits.is_enough(group, len(line.tasks)):
+            return False
         if line is None:
             line = self._lines[group] = _Line()
             self._turn.append(group)
         line.tasks.append(task)
         self.ready += not line.held_up
+        return True
 
     def next(self, now_s: float) -> Task | None:
         """A visit that may begin now; the limits have been told."""
         while self._later and self._later[0][0] <= now_s:
-            self._let_go(heapq.heappop(self._later)[1])
+            self._let_go(heapq.heappop(self._later)[2])
         while self._turn:
             group = self._turn.popleft()
             line = self._lines[group]
             at_s = self._limits.next_s(group, now_s)
             if at_s is None:
-                self._full.add(group)
+                self._full.setdefault(group[0], []).append(group)
                 self._hold_up(line)
             elif at_s > now_s:
-                heapq.heappush(self._later, (at_s, group))
+                self._number += 1
+                heapq.heappush(self._later, (at_s, self._number, group))
                 self._hold_up(line)
             else:
                 task = line.tasks.popleft()
@@ -207,39 +226,31 @@ class Waiting:
         self._turn.append(group)
 
     def ended(self, task: Task) -> None:
-        """A visit ended: groups of its cell and of its kind may have room now."""
-        if self._full:
-            name, kind = group_of(task)
-            # In the order of the lines, so that the same course of events is the same.
-            for group in [one for one in self._lines if one in self._full and (one[0] == name or one[1] == kind)]:
-                self._full.discard(group)
-                self._let_go(group)
+        """A visit ended: groups of its cell may have room now."""
+        for group in self._full.pop(task.meter.cell, ()):
+            self._let_go(group)
 
     def crowded(self) -> Shut:
         """What is to be left out: of what is held up, where enough is at hand; of what is given up, where some is."""
-        cells, kinds = set(), set()
+        cells: dict[str, None] = {}
+        kinds: dict[str, None] = {}
+        silent, broken = self._limits.cells.open, self._limits.kinds.open
         for (cell, kind), line in self._lines.items():
-            if not line.held_up:
-                continue
-            if self._limits.kinds.is_open(kind):
-                kinds.add(kind)
-            elif cell and len(line.tasks) >= (1 if self._limits.cells.is_open(cell) else HELD_A_GROUP):
-                cells.add(cell)
-        return Shut(cells=tuple(sorted(cells)), kinds=tuple(sorted(kinds)))
+            if line.held_up:
+                if kind in broken:
+                    kinds[kind] = None
+                elif cell and len(line.tasks) >= (1 if cell in silent else HELD_A_GROUP):
+                    cells[cell] = None
+        return Shut(cells=tuple(islice(cells, MAX_SHUT)), kinds=tuple(islice(kinds, MAX_SHUT)))
 
     def surplus(self) -> list[Task]:
         """Visits of groups that are given up, but for a few to find out with: they are at hand no more."""
-        broken = {group for group, line in self._lines.items() if self._limits.is_broken(group)}
-        kept: dict[Group, int] = dict.fromkeys(broken, 0)
-
-        def is_kept(task: Task) -> bool:
-            group = group_of(task)
-            if group not in broken:
-                return True
-            kept[group] += 1
-            return kept[group] <= PROBES_HELD
-
-        return self._keep(is_kept) if broken else []
+        spare: list[Task] = []
+        for group, line in self._lines.items():
+            while len(line.tasks) > 1 and self._limits.is_enough(group, len(line.tasks) - 1):
+                spare.append(line.tasks.pop())
+                self.ready -= not line.held_up
+        return spare
 
     def drop(self, leases: Collection[str]) -> list[Task]:
         """Visits under ``leases`` are at hand no more; which these were."""
@@ -252,11 +263,8 @@ class Waiting:
     def _keep(self, is_kept: Callable[[Task], bool]) -> list[Task]:
         """Begin anew with those that are kept; the others."""
         tasks = [(task, is_kept(task)) for task in self]
-        self._lines, self._turn, self._later, self._full, self.ready = {}, deque(), [], set(), 0
-        for task, kept in tasks:
-            if kept:
-                self.put(task)
-        return [task for task, kept in tasks if not kept]
+        self._lines, self._turn, self._later, self._full, self.ready = {}, deque(), [], {}, 0
+        return [task for task, kept in tasks if not (kept and self.put(task))]
 
 
 def group_of(task: Task) -> Group:

@@ -20,8 +20,11 @@ WEIGHT = 0.3
 
 
 def deadline_of(task: Task, deadline_s: float) -> float:
-    """How long a visit may take: what this meter's own history says, and all there is where a try has failed before."""
-    if task.pace_s is None or task.tries or len(task.stretches) > 1:
+    """How long a visit may take: what this meter's own history says, and all there is where a visit has failed before.
+
+    Also one that did not count: a cell that has become slow would else be taken for silent all night.
+    """
+    if task.pace_s is None or task.tries or task.claim.cause or len(task.stretches) > 1:
         return deadline_s
     return min(deadline_s, max(LEAST_DEADLINE_S, PACES * task.pace_s))
 

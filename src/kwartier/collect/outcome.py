@@ -135,6 +135,11 @@ def judge(done: Done, rules: Rules, *, now: float, chance: Callable[[], float]) 
     if tries >= rules.max_tries or (not rules.at_once and at >= task.job.deadline):
         settled = Settled(meter=name, lease=lease, state=State.FAILED, code=code, counts=done.counts)
         return Judged(done=done, settled=settled, again=None, readings=readings, days=days)
+    if not done.counts:
+        # Where nothing is heard, its turn to find out comes after that of the others, and to whoever hears something first.
+        state = State.RETRY if task.tries else State.WAITING
+        settled = Settled(meter=name, lease=lease, state=state, code=code, next_at=int(at), counts=False)
+        return Judged(done=done, settled=settled, again=None, readings=readings, days=days)
     rest = task.stretches if result is None or not result.rest else result.rest
     again = Again(at=at, job=task.job, stretches=rest, tries=tries, code=code)
     settled = Settled(meter=name, lease=lease, state=State.LEASED, code=code, next_at=int(at), counts=done.counts)
