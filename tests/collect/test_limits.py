@@ -375,10 +375,9 @@ def test_of_hundreds_of_silent_cells_little_is_at_hand_and_the_others_are_read()
 
 
 def test_a_night_of_which_only_silent_groups_are_left_ends_with_its_window_and_hands_all_of_it_back() -> None:
-    street = Street(
-        [Row(at_s=0, name=f"m-{number}", cell="a", kind="k") for number in range(900)], lambda cell, now_s: True
-    )
-    street.away = 2
+    rows = [Row(at_s=number % 2 * 600, name=f"m-{number}", cell=f"c{number % 2}", kind="") for number in range(900)]
+    street = Street(rows, lambda cell, now_s: True)
+    street.away = 1
     night(street, Bounds(breaks=True), hours=1, room=Room(first=100, again=20))
     assert street.away == 0
     assert street.leased == 0
