@@ -23,6 +23,7 @@ from kwartier.collect.outcome import Again, Done, Judged, Outcomes, Rules, Task,
 from kwartier.collect.steps import Reached, Step, onward
 from kwartier.collect.visit import Credentials
 from kwartier.cosem import companion as companions
+from kwartier.cosem.clock_steps import MARKED
 from kwartier.cosem.layout import Layout
 from kwartier.database import writing
 from kwartier.dlms.handshake import NO_SECURITY
@@ -111,7 +112,6 @@ class Desk:
         self._under_way: dict[str, UnderWay] = {}
         self._unprepared: list[Again] = []
         self._spared: list[Wanted] = []
-        self._drifts: dict[str, int] = {}
 
     # Handing out.
 
@@ -184,6 +184,7 @@ class Desk:
         keys = self._keyring.keys_of_many(names)
         layouts = self._visits.layouts_of(names)
         paces = self._visits.paces_of(names)
+        drifts = self._visits.drifts_of(names)
         counters = self._reserve(meters, keys)
         tasks, unfit = [], []
         for one, claim in granted:
@@ -212,6 +213,7 @@ class Desk:
                     layout=layouts.get(name),
                     tries=one.tries,
                     pace_s=paces.get(name),
+                    drift_s=drifts.get(name),
                 )
             )
         if unfit:
@@ -274,6 +276,7 @@ class Desk:
             if not self._visits.is_recorded_within(connection, name):
                 self._visits.record_within(connection, [self.record(one.done) for one in batch])
                 self._learn(connection, batch, at=now)
+                self._mark(connection, batch, at=now)
                 unasked = [one.done.task.claim for one in batch if not one.done.asked]
                 self._claims.settle_within(connection, (), unasked, at=now)
                 settled = [one.settled for one in batch if one.settled is not None]
@@ -328,17 +331,35 @@ class Desk:
                 stale.append(name)
             elif result is not None and result.layout is not None and result.layout != task.layout:
                 layouts[name] = result.layout
-            if result is not None and result.drift_s is not None:
-                known = self._drifts.get(name)
-                if (known is None and abs(result.drift_s) >= DRIFT_STEP_S) or (
-                    known is not None and abs(result.drift_s - known) >= DRIFT_STEP_S
+            left_s = None if result is None else result.left_s
+            if left_s is not None:
+                known = task.drift_s
+                if (known is None and abs(left_s) >= DRIFT_STEP_S) or (
+                    known is not None and abs(left_s - known) >= DRIFT_STEP_S
                 ):
-                    drifts.append((name, result.drift_s))
+                    drifts.append((name, left_s))
         self._keyring.counters.accepted_within(connection, heard)
         self._visits.save_layouts_within(connection, layouts, at=at)
         self._visits.forget_layouts_within(connection, stale)
         self._visits.save_drifts_within(connection, drifts, at=at)
         self._visits.save_paces_within(connection, paces, at=at)
+
+    def _mark(self, connection: Connection, batch: Sequence[Judged], *, at: int) -> None:
+        """Quarters in which a clock was set: they are fetched by a later visit, and whoever sees them then has to know."""
+        marked = []
+        for one in batch:
+            result, meter = one.done.visit.result, one.done.task.meter
+            if result is not None and result.clock is not None and result.clock.code in MARKED:
+                day = local_day(result.clock.quarter, meter.timezone)
+                marked.append((Link(meter.ean, meter.meter, day.year), day, result.clock))
+        if not marked:
+            return
+        ids = self._ids.ids_of(connection, sorted({link for link, _, _ in marked}))
+        rows = [
+            {"reading": ids[link], "day": day, "code": clock.code, "reason": clock.reason, "at": at}
+            for link, day, clock in marked
+        ]
+        connection.execute(insert(finding_table), rows)
 
     def record(self, done: Done) -> VisitRecord:
         """What is kept of a visit: codes and counts, never a reading."""
@@ -354,6 +375,8 @@ class Desk:
         }
         if result is not None and result.drift_s is not None:
             detail["drift_s"] = round(result.drift_s, 1)
+        if result is not None and result.clock is not None and result.clock.after_s is not None:
+            detail["drift_after_s"] = round(result.clock.after_s, 1)
         if found:
             detail["findings"] = [{"code": one.code, "start": one.start, "end": one.end} for one in found]
         return VisitRecord(

@@ -2,12 +2,15 @@
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from kwartier.collect.outcome import Done, Task
 from kwartier.collect.steps import Reached, Step, onward
 from kwartier.collect.visit import Visitor
+from kwartier.cosem.clock_steps import ClockPolicy
 from kwartier.cosem.harvest import Harvest, read_stretches
+from kwartier.errors import LinkLost
 
 PACES = 5
 """A first try may take so many times as long as visits to this meter usually do,"""
@@ -49,11 +52,13 @@ async def carry_out(
     deadline_s: float,
     max_pdu: int,
     challenge: Callable[[int], bytes] = secrets.token_bytes,
+    clocks: ClockPolicy | None = None,
     reached: Reached = onward,
 ) -> Done:
     """Visit the meter of ``task``. ``wall`` gives UTC seconds. How it went is in what is returned.
 
-    ``deadline_s``: the longest that it may take; a meter that usually is quick is given less.
+    ``deadline_s``: the longest that it may take; a meter that usually is quick is given less. ``clocks``: when
+    the meter's clock is set; None: never.
     """
     asked = False
 
@@ -81,7 +86,11 @@ async def carry_out(
             capture_delay_s=task.companion.quarter.capture_delay_s,
             before_rows=before_rows,
             known=task.layout,
+            clocks=clocks,
         )
     )
+    if isinstance(visit.error, LinkLost) and visit.result is not None and visit.result.is_whole:
+        # Only its clock was still being seen to, and what became of that is in the result.
+        visit = replace(visit, error=None)
     reached(Step.READ)
     return Done(task=task, visit=visit, asked=asked)

@@ -56,6 +56,8 @@ class Task:
     """How many were made before this one."""
     pace_s: float | None = None
     """How long a visit to it usually takes; None: not known."""
+    drift_s: int | None = None
+    """How far its clock was ahead when that was last written down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

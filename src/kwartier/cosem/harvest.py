@@ -1,6 +1,7 @@
 """All that a visit of a night is to bring: some stretches of days, each asked by one range, after a look at the clock.
 
-The clock comes first, since a meter that is behind may not have closed its day yet: then the profile is not asked for. A
+The clock comes first, since a meter that is behind may not have closed its day yet: then the profile is not asked for. It
+comes last, too, where policy says that it is to be set: by then the readings are here, whatever becomes of it. A
 conversation that ends in the middle gives back what had come; the next one is told, and asks for the rest.
 """
 
@@ -10,6 +11,7 @@ from datetime import date
 
 from kwartier.clock import midnight
 from kwartier.cosem.asking import Interrupted, Reply
+from kwartier.cosem.clock_steps import BROKEN_S, ClockPolicy, Correction, broken_clock, see_to_clock
 from kwartier.cosem.companion import Companion
 from kwartier.cosem.layout import Layout
 from kwartier.cosem.meeting import read_layout
@@ -40,11 +42,24 @@ class Harvest:
     drift_s: float | None = None
     too_early: bool = False
     """The meter's clock says that its last day is not closed yet, so nothing was asked."""
+    clock: Correction | None = None
+    """What became of a clock that was off by more than it may be."""
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What is to be remarked about the rows."""
-        return tuple(finding for one in self.readings for finding in one.findings)
+        """What is to be remarked about the rows, and of the clock."""
+        found = tuple(finding for one in self.readings for finding in one.findings)
+        return found if self.clock is None else (*found, self.clock.finding)
+
+    @property
+    def left_s(self) -> float | None:
+        """How far the clock is ahead now that the visit is over, as far as is known."""
+        return self.drift_s if self.clock is None or self.clock.after_s is None else self.clock.after_s
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all readings came that were wanted."""
+        return bool(self.readings) and not self.rest
 
 
 def read_stretches(
@@ -57,10 +72,12 @@ def read_stretches(
     capture_delay_s: int,
     before_rows: Callable[[], None],
     known: Layout | None = None,
+    clocks: ClockPolicy | None = None,
 ) -> Generator[Operation, Reply, Harvest]:
     """The plan of a night's visit. ``before_rows`` is called before the first question for personal data is put.
 
-    When the conversation ends in the middle (:class:`Interrupted`) what had come is the result. Raises ``WireError``.
+    ``clocks``: when the meter's clock is set; None: never. When the conversation ends in the middle (:class:`Interrupted`)
+    what had come is the result. Raises ``WireError``.
     """
     layout, drift_s = known, None
     readings: list[Readings] = []
@@ -70,7 +87,8 @@ def read_stretches(
         drift_s, unread = yield from ask_clock(companion, timezone, now)
         closing = midnight(stretches[-1].end, timezone)
         if drift_s is not None and now() + drift_s < closing + capture_delay_s:
-            return Harvest(rest=tuple(stretches), layout=layout, drift_s=drift_s, too_early=True)
+            clock = broken_clock(now, drift_s) if -drift_s > BROKEN_S else None
+            return Harvest(rest=tuple(stretches), layout=layout, drift_s=drift_s, too_early=True, clock=clock)
         if layout is None:
             layout = yield from read_layout(companion)
         before_rows()
@@ -90,7 +108,8 @@ def read_stretches(
         if partial is not None:
             rest = (partial, *rest[1:])
         return Harvest(readings=tuple(readings), rest=rest, layout=layout, drift_s=drift_s)
-    return Harvest(readings=tuple(readings), layout=layout, drift_s=drift_s)
+    clock = yield from see_to_clock(companion, timezone, now, drift_s, clocks)
+    return Harvest(readings=tuple(readings), layout=layout, drift_s=drift_s, clock=clock)
 
 
 def _kept(stretch: Stretch, found: Readings | None) -> Stretch:

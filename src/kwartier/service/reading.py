@@ -31,7 +31,7 @@ from kwartier.keys.keyring import DELIVERY
 from kwartier.model import Finding, Meter, Readings
 from kwartier.service.home import Home
 from kwartier.service.host_time import host_clock
-from kwartier.service.worker import Orders, desk_of
+from kwartier.service.worker import Orders, clock_policy_of, desk_of
 
 DEFAULT_PURPOSE = "validation"
 ONE_DAY = timedelta(days=1)
@@ -120,7 +120,13 @@ async def visit(home: Home, request: Request, *, wall: Callable[[], float] = tim
     if not tasks:
         raise Denied(leases.settled[-1].code, f"connection {meter.ean} will not be asked for readings today")
     deadline_s = request.deadline_s or home.settings.read_deadline_s
-    done: Done = await carry_out(tasks[0], wall=clock.wall, deadline_s=deadline_s, max_pdu=home.settings.max_pdu)
+    done: Done = await carry_out(
+        tasks[0],
+        wall=clock.wall,
+        deadline_s=deadline_s,
+        max_pdu=home.settings.max_pdu,
+        clocks=clock_policy_of(home.settings, clock.trusted),
+    )
     await loop.run_in_executor(None, desk.settle, [done])
     return Report(
         meter=meter,

@@ -9,7 +9,8 @@ from datetime import time
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from kwartier.disk import write_once
@@ -61,8 +62,22 @@ class Settings(BaseSettings):
     """How many local days of readings `store tidy` keeps; 0: all of them."""
     synchronised_clock: bool = False
     """Whether visits wait while the kernel says that the clock of this host is not synchronised."""
+    clock_correction: Literal["never", "steps"] = "never"
+    """Whether the clocks of meters are set: with "steps" after the readings, if `synchronised_clock` vouches for our own."""
+    clock_tolerance_s: int = Field(default=10, ge=3, le=900)
+    """How far a meter's clock may be off and is left alone."""
+    clock_step_s: int = Field(default=30, ge=1, le=600)
+    """By how much a clock is set at most in one visit."""
     max_pdu: int = Field(default=0xFFFF, ge=128, le=0xFFFF)
     """The longest APDU that is asked of meters, in bytes: the largest makes for the fewest round trips."""
+
+    @field_validator("clock_correction")
+    @classmethod
+    def _by_a_clock_that_is_right(cls, value: str, told: ValidationInfo) -> str:
+        """Nobody sets other clocks by one that nobody vouches for."""
+        if value != "never" and not told.data.get("synchronised_clock"):
+            raise PydanticCustomError("unsynchronised", "needs synchronised_clock = true")
+        return value
 
     @classmethod
     def settings_customise_sources(

@@ -30,6 +30,7 @@ from kwartier.collect.limits import Bounds
 from kwartier.collect.night_visit import carry_out
 from kwartier.collect.outcome import Rules
 from kwartier.collect.steps import Reached, onward
+from kwartier.cosem.clock_steps import ClockPolicy
 from kwartier.errors import KwartierError
 from kwartier.gate.ids import Ids
 from kwartier.service.files import raised, room_for
@@ -131,6 +132,17 @@ def desk_of(
     )
 
 
+def clock_policy_of(settings: Settings, trusted: Callable[[], bool]) -> ClockPolicy | None:
+    """When meters' clocks are set; None: never. ``trusted``: whether our own clock is to be believed just now."""
+    if settings.clock_correction == "never":
+        return None
+    return ClockPolicy(
+        tolerance_s=settings.clock_tolerance_s,
+        step_s=settings.clock_step_s,
+        trusted=trusted,
+    )
+
+
 class Thread:
     """An office of one clerk: the desk's work is done there, one thing after the other."""
 
@@ -169,6 +181,7 @@ async def run(
             wall=clock.wall,
             deadline_s=orders.deadline_s or settings.visit_deadline_s,
             max_pdu=settings.max_pdu,
+            clocks=clock_policy_of(settings, clock.trusted),
             reached=reached,
         ),
         room=room_of(settings.open_visits),

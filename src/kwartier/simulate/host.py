@@ -143,11 +143,11 @@ class Guard:
 
     def set(self, class_id: int, obis: bytes, attribute: int, access: bytes | None, value: bytes) -> int:
         """As the meter."""
-        return self._station.meter.set(class_id, obis, attribute, access, value)
+        return (self._station.handler or self._station.meter).set(class_id, obis, attribute, access, value)
 
     def act(self, class_id: int, obis: bytes, method: int, value: bytes | None) -> tuple[int, bytes | None]:
         """As the meter."""
-        return self._station.meter.act(class_id, obis, method, value)
+        return (self._station.handler or self._station.meter).act(class_id, obis, method, value)
 
 
 class Line(asyncio.Protocol):

@@ -24,13 +24,15 @@ from kwartier.cosem.quirks import Quirk
 from kwartier.dlms import axdr
 from kwartier.dlms.axdr import Tag
 from kwartier.dlms.cursor import encode_length
-from kwartier.dlms.stamps import NO_DEVIATION, DateTime
+from kwartier.dlms.stamps import DATE_TIME_BYTES, NO_DEVIATION, DateTime
 from kwartier.errors import WireError
 from kwartier.simulate.household import EPOCH_S, QUARTER_S, Household
 from kwartier.simulate.metering.module import UNDISTURBED, Disturbance, MeteringModule, Registers, Times
+from kwartier.simulate.timepiece import Timepiece
 
 READ_WRITE_DENIED = 3
 OBJECT_UNDEFINED = 4
+TYPE_UNMATCHED = 12
 OTHER_REASON = 250
 REPLY_TO_HLS = 1
 SORT_FIFO = 1
@@ -38,6 +40,8 @@ SORT_FIFO = 1
 INTERNAL_CRYSTAL = 1
 """What the clock runs by (Blue Book 4.5.1, clock_base)."""
 PROFILE_GENERIC = 7
+CLOCK_TIME = 2
+DATE_TIME_OCTETS = bytes((Tag.OCTET_STRING, DATE_TIME_BYTES))
 STRAY_TAIL = b"\x00\x00"
 ARRAY_TAG = bytes((Tag.ARRAY,))
 EMPTY_ARRAY = bytes((Tag.ARRAY, 0))
@@ -73,10 +77,12 @@ def kind_of(companion: Companion) -> Kind:
 
 
 class SimulatedMeter:
-    """The objects of one meter. ``now`` gives UTC seconds; ``status`` the AMR status byte of a quarter end (default 0)."""
+    """The objects of one meter. ``now`` gives UTC seconds; ``status`` the AMR status byte of a quarter end (default 0).
+
+    ``timepiece``: its clock, where that outlives it; else one that is ``clock_error_s`` ahead.
+    """
 
     __slots__ = (
-        "_clock_error_s",
         "_companion",
         "_forgets",
         "_kind",
@@ -87,6 +93,7 @@ class SimulatedMeter:
         "_timezone",
         "invocation_counter",
         "metering",
+        "timepiece",
     )
 
     def __init__(
@@ -101,16 +108,17 @@ class SimulatedMeter:
         clock_error_s: int = 0,
         disturbance: Disturbance = UNDISTURBED,
         forgets: bool = True,
+        timepiece: Timepiece | None = None,
     ) -> None:
         self._kind = kind_of(companion)
         self._companion = companion
         self._now = now
         self._timezone = timezone
         self._name = name
-        self._clock_error_s = clock_error_s
         self._forgets = forgets
         self._layout = self._kind.layout
         self._objects = self._kind.objects
+        self.timepiece = timepiece or Timepiece(now, clock_error_s)
         self.metering = MeteringModule(household, timezone=timezone, disturbance=disturbance, status=status)
         self.invocation_counter: Callable[[], int] = lambda: 0
         """What the public client is told; whoever holds the associations sets it."""
@@ -118,7 +126,7 @@ class SimulatedMeter:
     @property
     def clock_s(self) -> float:
         """What its clock shows, in UTC seconds."""
-        return self._now() + self._clock_error_s
+        return self.timepiece.shows()
 
     @property
     def timezone(self) -> str:
@@ -156,7 +164,18 @@ class SimulatedMeter:
         return value if isinstance(value, int) else bytes(value)
 
     def set(self, class_id: int, obis: bytes, attribute: int, access: bytes | None, value: bytes) -> int:
-        """Nothing of a meter that only measures can be written."""
+        """Nothing of a meter that only measures can be written, but the time."""
+        time = self._companion.clock
+        if (class_id, obis, attribute) == (time.class_id, time.obis, CLOCK_TIME):
+            if not value.startswith(DATE_TIME_OCTETS) or len(value) != len(DATE_TIME_OCTETS) + DATE_TIME_BYTES:
+                return TYPE_UNMATCHED
+            octets = value[len(DATE_TIME_OCTETS) :]
+            in_time = clock.FIRST_YEAR <= int.from_bytes(octets[:2], "big") <= clock.LAST_YEAR
+            moment = self._moment(octets, of_range=False) if in_time else None
+            if moment is None:
+                return OTHER_REASON
+            self.timepiece.set_to(moment)
+            return 0
         return READ_WRITE_DENIED if (class_id, obis) in self._objects else OBJECT_UNDEFINED
 
     def act(self, class_id: int, obis: bytes, method: int, value: bytes | None) -> tuple[int, bytes | None]:
@@ -190,8 +209,8 @@ class SimulatedMeter:
         return OBJECT_UNDEFINED
 
     def _clock(self, attribute: int) -> bytes | int:
-        now = int(self._now()) + self._clock_error_s
-        if attribute == 2:
+        now = int(self.clock_s)
+        if attribute == CLOCK_TIME:
             value = axdr.encode(axdr.octets(self._stamp(now)))
             return value + STRAY_TAIL if Quirk.TRAILING_BYTES_ON_CLOCK in self._companion.quirks else value
         year = datetime.fromtimestamp(now, UTC).year
@@ -250,7 +269,7 @@ class SimulatedMeter:
 
     def _held(self) -> tuple[int, int]:
         """First and last stamp in the buffer: as many quarter ends as it has entries, up to now."""
-        last = int(self._now() + self._clock_error_s) // QUARTER_S
+        last = int(self.clock_s) // QUARTER_S
         return (last - self._layout.entries + 1) * QUARTER_S, last * QUARTER_S
 
     def _entries(self) -> Times:
@@ -311,14 +330,14 @@ class SimulatedMeter:
         places = [self._layout.columns.index(column) for column in columns]
         return tuple(places if Quirk.COLUMNS_IN_REQUESTED_ORDER in self._companion.quirks else sorted(places))
 
-    def _moment(self, octets: bytes) -> int | None:
-        """The UTC seconds that a range's date-time means to this meter, or None where it does not take that form."""
+    def _moment(self, octets: bytes, *, of_range: bool = True) -> int | None:
+        """The UTC seconds that a date-time means to this meter, or None where it does not take that form in a range."""
         quirks = self._companion.quirks
         stamp = DateTime.decode(octets)
         with_deviation = stamp.deviation_min != NO_DEVIATION
-        if Quirk.RANGE_WITHOUT_DEVIATION in quirks and with_deviation:
+        if of_range and Quirk.RANGE_WITHOUT_DEVIATION in quirks and with_deviation:
             return None
-        if Quirk.RANGE_WITH_DEVIATION in quirks and not with_deviation:
+        if of_range and Quirk.RANGE_WITH_DEVIATION in quirks and not with_deviation:
             return None
         try:
             moment = stamp.utc_seconds(deviation_reversed=Quirk.DEVIATION_SIGN_REVERSED in quirks)
@@ -333,7 +352,7 @@ class SimulatedMeter:
     def _rows(self, times: Times, columns: tuple[int, ...]) -> bytes:
         if not len(times):
             return EMPTY_ARRAY
-        registers, status = self.metering.registers(times), self.metering.status(times)
+        registers, status = self.metering.registers(times), self.timepiece.mark(times, self.metering.status(times))
         captured = self.metering.captured(times)
         if self._companion.quarter.encoding == "array":
             return self._even_rows(times, columns, registers, status, captured)

@@ -5,7 +5,7 @@ says by its first bytes which of them is meant - the destination port of the wra
 neither the number of open files nor that of ports that a client can come from limits the fleet.
 
 An idle meter is a row of numbers: the highest counters of both sides, and what was read of it today. The meter itself is
-built when a line reaches it and forgotten when its last line ends.
+built when a line reaches it and forgotten when its last line ends; of a clock that was set, that is kept, too.
 """
 
 import asyncio
@@ -28,6 +28,7 @@ from kwartier.simulate.host import Line, Station
 from kwartier.simulate.latency import Latency
 from kwartier.simulate.meter import SimulatedMeter
 from kwartier.simulate.misbehaving import HostileMeter, LoweredCounters, ReplayedCounters, noise
+from kwartier.simulate.timepiece import Setting, Timepiece
 from kwartier.simulate.world import SUPPLIERS, Who, World, companion_of
 
 LISTENER_METERS = 500
@@ -88,6 +89,8 @@ class Running:
         self._state["peer"] = -1
         self._first_counter = first_counter or max(1, int(time.time() - COUNTERS_FROM_S) * COUNTERS_PER_S)
         self._awake: dict[int, Awake] = {}
+        self._set: dict[int, Timepiece] = {}
+        """The clocks that somebody has set."""
         self._servers: list[asyncio.Server] = []
         self._places: list[tuple[str, int]] = []
 
@@ -106,6 +109,13 @@ class Running:
         awake, row = self._awake.get(index), self._state[index]
         reads, on = (row["reads"], row["day"]) if awake is None else (awake.station.reads, awake.station.read_day)
         return int(reads) if day is None or on == day.toordinal() else 0
+
+    def clock_settings(self) -> Iterator[tuple[int, Setting]]:
+        """Every time that somebody has set the clock of a meter: its number and the setting."""
+        awake = {index: one.station.meter.timepiece for index, one in self._awake.items()}
+        for index, timepiece in sorted({**self._set, **awake}.items()):
+            for setting in timepiece.settings:
+                yield index, setting
 
     async def listen(self, port: int = 0) -> None:
         """Open all listeners, at ``port`` of as many addresses of loopback (0: any free one)."""
@@ -168,6 +178,8 @@ class Running:
         if awake.lines == 0:
             del self._awake[index]
             station = awake.station
+            if station.meter.timepiece.settings:
+                self._set[index] = station.meter.timepiece
             row = self._state[index]
             row["peer"] = station.points[station.client].peer_counter
             row["own"] = station.next_counter
@@ -186,7 +198,7 @@ class Running:
             now=self.now,
             timezone=world.timezone,
             name=device_name(who),
-            clock_error_s=world.clock_error_s(who, fault) if self._has_clocks else 0,
+            timepiece=self._set.get(index) or Timepiece(self.now, self._clock_error_s(who, fault)),
             disturbance=world.disturbance(who, fault),
             forgets=self._has_clocks,
         )
@@ -212,6 +224,9 @@ class Running:
         if acts and name == "hostile":
             station.handler = HostileMeter(meter)
         return Awake(station=station, fault=fault if acts else None, attempt=attempt)
+
+    def _clock_error_s(self, who: Who, fault: Fault | None) -> int:
+        return self.world.clock_error_s(who, fault) if self._has_clocks else 0
 
     def _attempt(self, index: int) -> int:
         """Count one more attempt of today to visit a meter that has a fault."""

@@ -166,9 +166,11 @@ class Rehearsal:
         with open_home(self._home) as home:
             comparison, broken = promises.values(home, self._files, days, actor=ACTOR)
             self._broken += broken + promises.counters(self._fleet) + promises.settled(home.engine)
+            self._broken += promises.clocks(home.engine, self._fleet)
         self._fleet.close()
         met = Counter({f"meter:{name}": count for name, count in self._fleet.met.items()})
-        happened = self._stage.happened + self._storm.happened + met
+        set_clocks = Counter({"clock-set": sum(1 for _ in self._fleet.clock_settings())})
+        happened = self._stage.happened + self._storm.happened + met + set_clocks
         self._broken += [f"{name} never happened" for name in self._script.expected() if not happened[name]]
         return Outcome(
             seed=self._script.seed,
@@ -189,6 +191,7 @@ class Rehearsal:
         closes = f"{WINDOW_MINUTES // 60:02d}:{WINDOW_MINUTES % 60:02d}"
         with (self._home / "kwartier.toml").open("a", encoding="utf-8") as out:
             out.write(f"window_closes = {closes}:00\nvisit_deadline_s = {VISIT_DEADLINE_S}\n")
+            out.write('synchronised_clock = true\nclock_correction = "steps"\n')
         with open_home(self._home) as home:
             at = int(self._now())
             home.registry.import_file(self._files / "fleet.csv", at=at)

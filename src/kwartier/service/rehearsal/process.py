@@ -26,7 +26,7 @@ from kwartier.collect.outcome import Done, Task
 from kwartier.collect.steps import Step
 from kwartier.errors import Retry, StateError
 from kwartier.service.home import Home, open_home
-from kwartier.service.worker import Orders, bounds_of, desk_of
+from kwartier.service.worker import Orders, bounds_of, clock_policy_of, desk_of
 from kwartier.simulate.virtual.network import PROCESS, Network
 from kwartier.simulate.virtual.trace import Trace
 from kwartier.store import Appended, Entry
@@ -166,6 +166,7 @@ class Process:
             deadline_s=settings.visit_deadline_s,
             max_pdu=settings.max_pdu,
             challenge=self._stage.chance.randbytes,
+            clocks=clock_policy_of(settings, lambda: self.host.ahead_s == 0),
             reached=self.reached,
         )
         trace.note(self.name, f"ended {task.meter.meter}: {done.visit.outcome}")

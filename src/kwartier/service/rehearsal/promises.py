@@ -4,6 +4,7 @@ Each promise is a question to the tables, the store or the watch.
 What is broken is told in sentences that name meters of the simulated fleet and no connection.
 """
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields
@@ -12,8 +13,10 @@ from pathlib import Path
 
 from sqlalchemy import Engine, func, select
 
+from kwartier.clock import QUARTER_S
 from kwartier.collect.claims import MAX_REPEATS, REPEAT, Claims
 from kwartier.collect.due import State
+from kwartier.cosem.clock_steps import CORRECTED
 from kwartier.database import reading
 from kwartier.service.compare import compare_night
 from kwartier.service.home import Home
@@ -98,6 +101,23 @@ def deadlines(engine: Engine, *, opens: int, closes: int, deadline_s: float, vis
             broken.append(f"{meter} was visited outside of the window of {visit_day}")
         if ended - started > (deadline_s + LATE_S) * US:
             broken.append(f"a visit to {meter} on {visit_day} took {(ended - started) / US:.1f} s")
+    return broken[:MAX_TOLD]
+
+
+def clocks(engine: Engine, fleet: WatchedFleet) -> list[str]:
+    """No clock was set across the end of a quarter, and no quarter is marked as such in which none was."""
+    broken = []
+    ends: set[tuple[str, int]] = set()
+    for index, one in fleet.clock_settings():
+        meter = fleet.world.who(index).meter
+        ends.add((meter, one.quarter_end))
+        if one.before // QUARTER_S != one.after // QUARTER_S:
+            broken.append(f"the clock of {meter} was set from {one.before:.1f} to {one.after:.1f}, across a quarter")
+    with reading(engine) as connection:
+        for meter, detail in connection.execute(select(visits.c.meter, visits.c.detail)):
+            for mark in json.loads(detail).get("findings", ()):
+                if mark["code"] == CORRECTED and (meter, mark["end"]) not in ends:
+                    broken.append(f"{meter} has a mark at {mark['end']}, and its clock was not set")
     return broken[:MAX_TOLD]
 
 
