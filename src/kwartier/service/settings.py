@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     """Whether the clocks of meters are set: with "steps" after the readings, if `synchronised_clock` vouches for our own."""
     clock_tolerance_s: int = Field(default=10, ge=3, le=900)
     """How far a meter's clock may be off and is left alone."""
-    clock_step_s: int = Field(default=30, ge=1, le=600)
+    clock_step_s: int = Field(default=30, ge=5, le=600)
     """By how much a clock is set at most in one visit."""
     max_pdu: int = Field(default=0xFFFF, ge=128, le=0xFFFF)
     """The longest APDU that is asked of meters, in bytes: the largest makes for the fewest round trips."""
