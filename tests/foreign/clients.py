@@ -14,7 +14,7 @@ from dlms_cosem.clients.dlms_client import DlmsClient
 from dlms_cosem.cosem.capture_object import CaptureObject as ForeignObject
 from dlms_cosem.cosem.selective_access import RangeDescriptor
 from dlms_cosem.parsers import ProfileGenericBufferParser
-from gurux_dlms import GXReplyData
+from gurux_dlms import GXDateTime, GXReplyData
 from gurux_dlms.enums import Authentication, InterfaceType, Security
 from gurux_dlms.objects import GXDLMSCaptureObject, GXDLMSClock, GXDLMSData, GXDLMSProfileGeneric, GXDLMSRegister
 from gurux_dlms.secure import GXDLMSSecureClient
@@ -48,8 +48,7 @@ def _local(time: int) -> datetime:
     return datetime.fromtimestamp(time, ZONE)
 
 
-def gurux(target: Target, first: int, last: int, *, protected_release: bool = True) -> list[Row]:
-    """The rows between two quarter ends, as gurux_dlms reads them."""
+def _client(target: Target, *, protected_release: bool = True) -> GXDLMSSecureClient:
     interface = InterfaceType.HDLC if target.transport == "hdlc" else InterfaceType.WRAPPER
     client = GXDLMSSecureClient(True, 1, 1, Authentication.HIGH_GMAC, None, interface)
     client.maxReceivePDUSize = target.max_pdu
@@ -59,22 +58,43 @@ def gurux(target: Target, first: int, last: int, *, protected_release: bool = Tr
     ciphering.systemTitle = target.own_title
     ciphering.blockCipherKey, ciphering.authenticationKey = target.ek, target.ak
     ciphering.invocationCounter = 1
-    profile = _profile(target)
+    return client
+
+
+@contextlib.contextmanager
+def _association(target: Target, client: GXDLMSSecureClient) -> "Iterator[_Exchange]":
     with _quiet(), socket.create_connection((HOST, target.port), TIMEOUT_S) as line:
         exchange = _Exchange(line, client)
         if target.transport == "hdlc":
             client.parseUAResponse(exchange(client.snrmRequest()).data)
         client.parseAareResponse(exchange(*client.aarqRequest()).data)
         client.parseApplicationAssociationResponse(exchange(*client.getApplicationAssociationRequest()).data)
-        reply = exchange(*client.readRowsByRange(profile, _local(first), _local(last)))
-        client.updateValue(profile, 2, reply.value)
+        yield exchange
         exchange(*client.releaseRequest())
         if target.transport == "hdlc":
             exchange(client.disconnectRequest())
+
+
+def gurux(target: Target, first: int, last: int, *, protected_release: bool = True) -> list[Row]:
+    """The rows between two quarter ends, as gurux_dlms reads them."""
+    client = _client(target, protected_release=protected_release)
+    profile = _profile(target)
+    with _association(target, client) as exchange:
+        reply = exchange(*client.readRowsByRange(profile, _local(first), _local(last)))
+        client.updateValue(profile, 2, reply.value)
     return [
         Row(time=int(stamp.value.astimezone(UTC).timestamp()), status=status, import_wh=used, export_wh=fed)
         for stamp, status, used, fed in profile.buffer
     ]
+
+
+def gurux_sets_the_clock(target: Target, obis: str, moment: int) -> None:
+    """Write ``moment`` (UTC seconds) to the clock, as gurux_dlms writes it."""
+    client = _client(target)
+    clock = GXDLMSClock(obis)
+    clock.time = GXDateTime(_local(moment))
+    with _association(target, client) as exchange:
+        exchange(*client.write(clock, 2))
 
 
 def _profile(target: Target) -> Any:  # noqa: ANN401 - a foreign object

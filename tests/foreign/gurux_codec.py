@@ -121,6 +121,11 @@ def decode_range(data: bytes) -> Range:
     return Range(start=bytes(start), end=bytes(end), columns=wanted)
 
 
+def decode_octets(data: bytes) -> bytes:
+    """A COSEM octet-string."""
+    return bytes(_GXCommon.getData(None, GXByteBuffer(bytearray(data)), _GXDataInfo()))
+
+
 def count(number: int) -> bytes:
     """A length or count as A-XDR writes it."""
     buffer = GXByteBuffer()

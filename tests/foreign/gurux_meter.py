@@ -50,6 +50,8 @@ class Config:
     """Answer a clear RLRQ, and refuse a protected one."""
     columns: tuple[int, ...] = (0, 1, 2, 3)
     """The order of its capture objects."""
+    shows: int = 0
+    """What its clock shows until somebody sets it (UTC seconds); it stands still. 0: a minute after the last row, for ever."""
 
 
 @dataclass(slots=True)
@@ -61,6 +63,10 @@ class Meter:
     own: int = 0
     peer: int = 0
     reads: list[int] = field(default_factory=list)
+    shown: bytes = b""
+
+    def __post_init__(self) -> None:
+        self.shown = stamp(self.config.shows or self.data[-1].time + 60)
 
     def counter(self) -> int:
         """The meter's next invocation counter."""
@@ -140,7 +146,7 @@ class Association:
         if plain[0] == ACTION:
             return self._prove(plain)
         if plain[0] == SET:
-            return bytes((0xC5, 1, plain[2], DENIED))
+            return bytes((0xC5, 1, plain[2], self._set(plain[3:12], plain[12], plain[13:])))
         if plain[0] == GET and plain[1] == 1:
             class_id, name, attribute = int.from_bytes(plain[3:5], "big"), plain[5:11], plain[11]
             access = codec.decode_range(plain[14:]) if plain[12] else None
@@ -149,6 +155,12 @@ class Association:
         if plain[0] == GET and plain[1] == 2:
             return self._next(plain[2])
         return bytes.fromhex("D80202")
+
+    def _set(self, attribute: bytes, access: int, value: bytes) -> int:
+        if not self._meter.config.shows or access or attribute != b"\x00\x08" + CLOCK + b"\x02":
+            return DENIED
+        self._meter.shown = codec.decode_octets(value)
+        return 0
 
     def _prove(self, plain: bytes) -> bytes:
         proof = plain[15:32]
@@ -185,7 +197,7 @@ class Association:
         if (class_id, name) == (7, PROFILE):
             return self._profile(attribute, access)
         if (class_id, name, attribute) == (8, CLOCK, 2):
-            return codec.encode(codec.OCTETS, bytearray(stamp(meter.data[-1].time + 60)))
+            return codec.encode(codec.OCTETS, bytearray(meter.shown))
         if class_id == 3 and name in (IMPORT, EXPORT) and attribute == 3:
             return bytes((codec.STRUCTURE, 2)) + codec.encode(codec.INT8, 0) + codec.encode(codec.ENUM, 30)
         return OBJECT_UNDEFINED

@@ -11,7 +11,7 @@ from kwartier.dlms.protection import SessionKeys
 from kwartier.simulate.host import Station
 from kwartier.simulate.household import Household, seeded
 from kwartier.simulate.meter import SimulatedMeter
-from tests.foreign.clients import Target, dlms_cosem, gurux
+from tests.foreign.clients import Target, dlms_cosem, gurux, gurux_sets_the_clock
 from tests.foreign.truth import AMR_SUMMER, QUARTER_S, Row, is_summer, midnight
 from tests.living import listening
 
@@ -96,3 +96,13 @@ def test_gurux_takes_leave_in_either_form(protected: bool) -> None:
     with listening([station(household, last + 60, "wrapper", refuses_release=refused)]) as (port,):
         found = gurux(target(port, "wrapper", 4096), first, last, protected_release=protected)
     assert found == truth(household, first, last)
+
+
+@pytest.mark.parametrize("transport", ["wrapper", "hdlc"])
+@pytest.mark.parametrize("day", ["2026-03-04", "2026-07-01"])
+def test_gurux_sets_the_clock_and_the_meter_goes_on_from_there(transport: str, day: str) -> None:
+    now = midnight(day) + 3600
+    simulated = station(seeded(6), now, transport)
+    with listening([simulated]) as (port,):
+        gurux_sets_the_clock(target(port, transport, 4096), "0.0.1.0.0.255", now - 77)
+    assert simulated.meter.timepiece.ahead_s == -77

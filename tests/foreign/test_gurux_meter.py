@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from kwartier.service import host_time
 from kwartier.service.home import open_home
 from kwartier.service.reading import Request, read
 from tests.cli.command import Ran, run
@@ -123,6 +124,32 @@ def test_days_on_which_clocks_change(command: Command, tmp_path: Path, day: str,
     check(table, day, next_day, first, 300)
 
 
+@pytest.mark.parametrize("transport", ["wrapper", "hdlc"])
+def test_its_clock_is_set_in_its_own_words(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transport: str
+) -> None:
+    monkeypatch.setattr(host_time, "synchronised", lambda: True)
+    monkeypatch.setenv("KWARTIER_SYNCHRONISED_CLOCK", "true")
+    monkeypatch.setenv("KWARTIER_CLOCK_CORRECTION", "steps")
+    first = midnight("2026-03-04")
+    now = midnight("2026-03-05") + 3600 + 400
+    day = date(2026, 3, 4)
+    with meter(first=first, count=101, transport=transport, shows=now + 60) as port:
+        introduce(command, tmp_path, port, transport=transport)
+        found = []
+        with open_home(tmp_path / "home") as home:
+            for day_of_visit in range(2):
+                at = now + 86_400 * day_of_visit
+                request = Request(meter="g1", start=day, end=date(2026, 3, 5), actor="os:test")
+                report = read(home, request, wall=lambda at=at: float(at))  # type: ignore[misc]  # bound now
+                found.append((report.record.outcome, *(one.code for one in report.findings)))
+                assert report.visit.result is not None
+                after_s = report.visit.result.left_s
+                assert day_of_visit or after_s == pytest.approx(30, abs=2)
+    # Its clock stands still, so a day later it is broken by any measure.
+    assert found == [("done", "clock-corrected"), ("done", "clock-broken")]
+
+
 def test_as_a_process_of_its_own(command: Command, tmp_path: Path) -> None:
     first = midnight("2026-03-03")
     with meter(first=first, count=300) as port:
@@ -164,7 +191,8 @@ def test_a_counter_that_fell_behind_is_recovered_once_through_the_public_client(
             again = read(home, request, wall=lambda: time.time() + 86_400)
     check(table, "2026-03-04", "2026-03-05", first, 300)
     assert table["visit"]["attempts"] == 2
-    assert [one["code"] for one in table["visit"]["findings"]] == ["counter-recovered"]
+    # Its clock stands still in March.
+    assert [one["code"] for one in table["visit"]["findings"]] == ["counter-recovered", "clock-broken"]
     assert (again.visit.attempts, again.findings) == (1, ())
 
 
