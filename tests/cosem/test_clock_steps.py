@@ -202,7 +202,8 @@ def test_a_step_is_looked_at_again_and_leaves_a_mark_on_its_quarter() -> None:
     visits = Visits(ahead_s=100)
     done = visits.see()
     assert done is not None
-    assert (done.code, done.before_s) == (CORRECTED, pytest.approx(100, abs=1))
+    assert done.code == CORRECTED
+    assert done.before_s == pytest.approx(100, abs=1)
     assert done.after_s == pytest.approx(70, abs=SLACK_S)
     assert [type(one) for one in visits.asked] == [Get, Set, Get]
     (one,) = visits.timepiece.settings
@@ -302,7 +303,8 @@ def test_a_meter_that_takes_a_time_and_shows_another_is_not_believed() -> None:
     visits = Visits(ahead_s=100)
     done = visits.see(meddle=instead_of_set(lambda asked: Answer(operation=asked, value=None)))
     assert done is not None
-    assert (done.code, done.after_s) == (UNCONFIRMED, pytest.approx(100, abs=1))
+    assert done.code == UNCONFIRMED
+    assert done.after_s == pytest.approx(100, abs=1)
 
 
 @pytest.mark.parametrize(

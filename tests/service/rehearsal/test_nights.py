@@ -25,6 +25,7 @@ def test_five_thousand_meter_nights_and_a_hundred_kills_break_no_promise(seed: i
     assert found.broken == (), f"seed {seed}"
     assert found.meter_nights == 2_500
     assert kills(found) >= 50
+    assert found.happened["clock-set"] >= 1
     assert found.comparison.compared > 450_000
     assert found.comparison.lost == found.comparison.wrong == found.comparison.doubled == 0
 
