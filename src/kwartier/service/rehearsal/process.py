@@ -166,7 +166,7 @@ class Process:
             deadline_s=settings.visit_deadline_s,
             max_pdu=settings.max_pdu,
             challenge=self._stage.chance.randbytes,
-            clocks=clock_policy_of(settings, lambda: self.host.ahead_s == 0),
+            clocks=clock_policy_of(settings, self._clock.trusted),
             reached=self.reached,
         )
         trace.note(self.name, f"ended {task.meter.meter}: {done.visit.outcome}")

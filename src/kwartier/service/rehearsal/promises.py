@@ -28,6 +28,8 @@ MAX_TOLD = 20
 """Broken promises of one kind that are told one by one."""
 LATE_S = 2.0
 """A visit that is cut off at its deadline ends this much later at the most."""
+SET_LATE_S = 5.0
+"""What whole seconds, the way to a meter and a host's clock that still counts as right may add to where a clock is set."""
 US = 1_000_000
 
 
@@ -105,7 +107,7 @@ def deadlines(engine: Engine, *, opens: int, closes: int, deadline_s: float, vis
 
 
 def clocks(engine: Engine, fleet: WatchedFleet) -> list[str]:
-    """No clock was set across the end of a quarter, and no quarter is marked as such in which none was."""
+    """No clock was set across the end of a quarter or away from the time, and no quarter is marked in which none was."""
     broken = []
     ends: set[tuple[str, int]] = set()
     for index, one in fleet.clock_settings():
@@ -113,6 +115,8 @@ def clocks(engine: Engine, fleet: WatchedFleet) -> list[str]:
         ends.add((meter, one.quarter_end))
         if one.before // QUARTER_S != one.after // QUARTER_S:
             broken.append(f"the clock of {meter} was set from {one.before:.1f} to {one.after:.1f}, across a quarter")
+        if abs(one.after - one.true) > abs(one.before - one.true) + SET_LATE_S:
+            broken.append(f"the clock of {meter} was set away from the time, by {one.after - one.before:+.1f} s")
     with reading(engine) as connection:
         for meter, detail in connection.execute(select(visits.c.meter, visits.c.detail)):
             for mark in json.loads(detail).get("findings", ()):
