@@ -380,6 +380,24 @@ def test_around_the_changes_of_the_clocks(moment: str, ahead_s: float) -> None:
         assert (code_of(done), len(visits.timepiece.settings)) == (LEFT, 0)
 
 
+@given(
+    told=st.lists(
+        st.binary(max_size=64) | st.binary(min_size=12, max_size=12).map(lambda octets: b"\x09\x0c" + octets),
+        min_size=2,
+        max_size=2,
+    )
+)
+def test_whatever_a_meter_says_nothing_is_raised_and_the_mark_lies_in_our_time(told: list[bytes]) -> None:
+    for first in (told[0], b"\x09\x0c" + WORDS.encode()):
+        visits, values = Visits(ahead_s=100), iter((first, told[1]))
+        done = visits.see(
+            meddle=lambda asked, values=values: Answer(  # type: ignore[misc]  # bound now
+                operation=asked, value=None if isinstance(asked, Set) else next(values)
+            )
+        )
+        assert done is None or abs(done.finding.start - MIDDLE) < BROKEN_S + QUARTER_S
+
+
 # The simulated clock.
 
 

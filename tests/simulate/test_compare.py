@@ -74,6 +74,16 @@ def test_a_register_or_a_status_that_is_wrong_by_one_is_seen(truthful: tuple[Tru
     assert not found.is_clean
 
 
+def test_a_quarter_may_say_that_its_clock_was_set_and_nothing_else_that_is_not_so(tmp_path: Path) -> None:
+    (tmp_path / "faults.toml").write_text('[clock-jump]\nmeters = ["noord-000001"]\n')
+    of = told(tmp_path, str(tmp_path / "faults.toml"))
+    stored, adjusted = read(of), np.uint8(0x20)
+    said = replace(stored, status=stored.status | adjusted)
+    assert compare(of, DAY, [said], rows=len(stored.links)).wrong == 0
+    for changed in (said.status ^ np.uint8(1), stored.status & ~adjusted):
+        assert compare(of, DAY, [replace(stored, status=changed)], rows=len(stored.links)).wrong > 0
+
+
 def test_readings_of_another_connection_are_wrong(truthful: tuple[Truth, Stored]) -> None:
     of, stored = truthful
     links = list(stored.links)

@@ -57,7 +57,7 @@ class Correction:
     before_s: float
     after_s: float | None = None
     quarter: int
-    """The beginning of the quarter that the clock showed, in UTC seconds."""
+    """The beginning of the quarter that the clock showed, in UTC seconds; of ours, where it is broken."""
 
     @property
     def finding(self) -> Finding:
@@ -115,12 +115,12 @@ def see_to_clock(
 
 
 def broken_clock(now: Callable[[], float], ahead_s: float, reason: str = "") -> Correction:
-    """What is to be said of a clock that a person has to see to."""
+    """What is to be said of a clock that a person has to see to; the quarter is ours, since its own means nothing."""
     return Correction(
         code=BROKEN,
         reason=reason or f"{ahead_s:+.0f} s is no drift, and is not mended by steps",
         before_s=ahead_s,
-        quarter=_quarter(now() + ahead_s),
+        quarter=_quarter(now()),
     )
 
 
