@@ -67,7 +67,7 @@ GUARDS: Mapping[str, tuple[Switch, str]] = MappingProxyType(
         "idempotency key": (no_idempotency, "rows doubled"),
         "claim constraint": (no_claim, "repeats written down"),
         "lease expiry": (no_expiry, "leased meters are left"),
-        "host clock": (no_host_clock, "was read 2 times on"),
+        "host clock": (no_host_clock, "away from the time"),
     }
 )
 """Each guard: how to take it away, and what is said then."""
