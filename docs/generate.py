@@ -23,6 +23,8 @@ from kwartier.dlms.obis import dotted
 from kwartier.dlms.states import CLIENT, SERVER, ClientState, ServerState, Trigger
 from kwartier.errors import KwartierError, explanations
 from kwartier.gate.purposes import purposes
+from kwartier.service.conditions import meanings, runbook
+from kwartier.service.fitter import causes
 
 FOLDER = Path(__file__).resolve().parent
 WIDTH = 100
@@ -235,9 +237,34 @@ def purpose_page() -> Iterator[str]:
     yield from table(("purpose", "what is done", "ground", "GDPR art. 6(1)", "reaches", "days at most"), rows)
 
 
+def alert_page() -> Iterator[str]:
+    """What somebody has to know, and what somebody has to do."""
+    yield MADE.format(source="`src/kwartier/alerts.toml` and `src/kwartier/fitter.toml`")
+    yield "# Alerts, and the work list"
+    yield ""
+    yield "A running night looks each minute, `kwartier night alerts` when it is called. An alert is opened once, and ends when"
+    yield "its condition was not found for ten minutes. How alerts are told stands in [how a night works](night.md)."
+    yield ""
+    yield from table(
+        ("code", "what it means", "what to do first", "runbook"),
+        (
+            (f'<a id="{code}"></a>`{code}`', row.meaning, row.advice, f"`{runbook(code)}`")
+            for code, row in meanings().items()
+        ),
+    )
+    yield "## The work list"
+    yield ""
+    yield "`kwartier night worklist` lists the meters that no further try will read. The code is that of the newest night that"
+    yield "tried the meter; *nights*: as many in a row until it is listed. Every other code is listed as `other` is."
+    yield ""
+    rows = ((f"`{code}`", one.text, one.who, one.nights) for code, one in causes().items())
+    yield from table(("code", "cause", "who", "nights"), rows)
+
+
 PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
     "errors.md": errors,
     "commands.md": commands,
+    "alerts.md": alert_page,
     "companions.md": companion_page,
     "purposes.md": purpose_page,
     "states.md": states,

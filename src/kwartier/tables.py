@@ -240,9 +240,21 @@ alerts = Table(
     Column("code", String(64), nullable=False),
     Column("subject", String(128), nullable=False),
     Column("text", Text, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
+    Column("posted", Integer, nullable=False, server_default="0"),
 )
-"""What somebody has to know: ``subject`` is the day, cell or kind of meter that it is about; open until ``ended_at``."""
+"""What somebody has to know: ``subject`` is the day, cell or kind of meter that it is about; open until ``ended_at``.
+
+``seen_at``: when it was found last; ``posted``: how many of its notices, that it opened and that it ended, were delivered."""
+Index(
+    "ix_alert_open",
+    alerts.c.code,
+    alerts.c.subject,
+    unique=True,
+    sqlite_where=alerts.c.ended_at.is_(None),
+    postgresql_where=alerts.c.ended_at.is_(None),
+)
 reading_ids = Table(
     "reading_id",
     metadata,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kwartier.cli import alerts
 from kwartier.cli.options import HomeOption, JsonOption, home_folder, print_json, print_many, print_table, say
 from kwartier.cli.progress import Shown
 
@@ -17,6 +18,9 @@ MAX_WORKERS = 64
 MAX_GAPS = 1_000_000
 
 app = typer.Typer(help="Read every meter of the fleet for a local day, and see how that stands.", no_args_is_help=True)
+
+app.command("alerts")(alerts.alerts)
+app.command("worklist")(alerts.worklist)
 
 DayOption = Annotated[
     datetime | None,

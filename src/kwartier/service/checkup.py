@@ -2,6 +2,7 @@
 
 import os
 import stat
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,12 @@ from pathlib import Path
 from kwartier import clock
 from kwartier.cosem.companion import companions, load
 from kwartier.database import troubles as database_troubles
-from kwartier.errors import KwartierError, explanations
+from kwartier.errors import InputError, KwartierError, explanations
 from kwartier.keys.vault import ENVIRONMENT, FILE_NAME, OTHERS
 from kwartier.service.files import present, room_for
 from kwartier.service.home import Home, open_home
 from kwartier.service.host_time import synchronised
+from kwartier.service.watch import webhook_of
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 GOOD_FILE_LIMIT = 20_000
@@ -91,6 +93,7 @@ def _inside(home: Home) -> Iterator[Check]:
     )
     yield _title(home)
     yield _room(home)
+    yield from _webhook(home)
     yield _companions(home)
     yield from _keys(home)
 
@@ -111,6 +114,17 @@ def _room(home: Home) -> Check:
     advice = "" if state == OK else "make room: below this no visit begins, so that what is read can be written down"
     detail = f"{room.free_bytes >> 20} MB free, {room.kept_bytes >> 20} MB of it are kept for records"
     return Check(name="disk", state=state, detail=detail, advice=advice)
+
+
+def _webhook(home: Home) -> Iterator[Check]:
+    """Only where there is one."""
+    try:
+        webhook = webhook_of(home, time.time)
+    except InputError as error:
+        yield Check(name="webhook", state=FAIL, detail=f"{error.detail} [{error.code}]", advice=error.sentence())
+        return
+    if webhook is not None:
+        yield Check(name="webhook", state=OK, detail=f"alerts go to {webhook.host}, signed")
 
 
 def _companions(home: Home) -> Check:

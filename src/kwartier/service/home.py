@@ -57,6 +57,11 @@ class Home:
         """Where the readings are."""
         return Path(self.settings.store) if self.settings.store else self.path / STORE
 
+    @property
+    def vault_folder(self) -> Path:
+        """Where the master key is, and other secrets."""
+        return _vault_folder(self.path, self.settings)
+
     def open_store(self) -> Store:
         """The readings on disk; opened anew in each process."""
         return Store(self.store_folder, self.day_keys)

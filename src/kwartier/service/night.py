@@ -19,7 +19,9 @@ from kwartier.cosem import companion as companions
 from kwartier.errors import InputError, StateError
 from kwartier.model import Meter
 from kwartier.service.home import Home
-from kwartier.service.host_time import host_clock
+from kwartier.service.host_time import host_clock, steady_s
+from kwartier.service.lookout import Lookout
+from kwartier.service.watch import Watch, webhook_of
 from kwartier.service.worker import Orders, work
 
 PURPOSE = "settlement"
@@ -124,11 +126,24 @@ def run(home: Home, request: Request, *, show: Callable[[Progress], None], say: 
     progress = Progress(due=due, already=before.due - before.open)
     show(progress)
     if before.open:
-        _supervise(orders_of(home, request), request.workers, host, progress, show, say)
+        with watching(home, request, host.wall, say) as watch:
+            _supervise(orders_of(home, request), request.workers, host, progress, show, say, watch)
     # By the time that was counted, whatever the system's clock has come to say.
     if not request.at_once and host.wall() >= _closes(home, request.day):
         dues.close(request.day, at=int(host.wall()))
     return dues.counts(request.day)
+
+
+def watching(home: Home, request: Request, wall: Callable[[], float], say: Callable[[str], None]) -> Watch:
+    """Who looks at the night while it runs. A webhook that cannot be used is no reason not to read meters."""
+    closes_at = None if request.at_once else _closes(home, request.day)
+    try:
+        webhook = webhook_of(home, wall)
+    except InputError as error:
+        say(error.sentence())
+        webhook = None
+    lookout = Lookout(home, request.day, closes_at=closes_at)
+    return Watch(home, lookout, webhook=webhook, wall=wall, steady=steady_s, say=say)
 
 
 def orders_of(home: Home, request: Request) -> Orders:
@@ -153,6 +168,7 @@ def _supervise(
     progress: Progress,
     show: Callable[[Progress], None],
     say: Callable[[str], None],
+    watch: Watch,
 ) -> None:
     """Start the processes, start again those that were lost, and pass on when we are told to end."""
     with _told_to_end() as told:
@@ -163,6 +179,7 @@ def _supervise(
             while any(not one.ended for one in workers):
                 _listen(workers)
                 in_doubt = doubts(host, in_doubt, say)
+                watch.doubts_clock(host.why if in_doubt else "")
                 while passed_on < told[0]:
                     passed_on += 1
                     for one in workers:

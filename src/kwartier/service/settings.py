@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     """How far a meter's clock may be off and is left alone."""
     clock_step_s: int = Field(default=30, ge=5, le=600)
     """By how much a clock is set at most in one visit."""
+    alert_webhook: str = Field(default="", max_length=2048, repr=False)
+    """The address that alerts are sent to, https or http on this machine; empty: none. Its secret is no setting."""
     max_pdu: int = Field(default=0xFFFF, ge=128, le=0xFFFF)
     """The longest APDU that is asked of meters, in bytes: the largest makes for the fewest round trips."""
 

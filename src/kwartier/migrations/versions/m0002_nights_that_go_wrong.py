@@ -1,7 +1,7 @@
 """What a night needs to know of cells and kinds of meters, alerts, and the mark of a restored database."""
 
 from alembic import op
-from sqlalchemy import BigInteger, Column, Date, Integer, String, Text
+from sqlalchemy import BigInteger, Column, Date, Integer, String, Text, text
 
 revision = "0002"
 down_revision = "0001"
@@ -31,6 +31,12 @@ def upgrade() -> None:
         Column("code", String(64), nullable=False),
         Column("subject", String(128), nullable=False),
         Column("text", Text, nullable=False),
+        Column("seen_at", BigInteger, nullable=False),
         Column("ended_at", BigInteger),
+        Column("posted", Integer, nullable=False, server_default="0"),
     )
     op.create_index("ix_alert_at", "alert", ["at"])
+    is_open = text("ended_at IS NULL")
+    op.create_index(
+        "ix_alert_open", "alert", ["code", "subject"], unique=True, sqlite_where=is_open, postgresql_where=is_open
+    )
