@@ -21,7 +21,7 @@ from kwartier.model import Meter
 from kwartier.service.home import Home
 from kwartier.service.host_time import host_clock, steady_s
 from kwartier.service.lookout import Lookout
-from kwartier.service.watch import Watch, webhook_of
+from kwartier.service.watch import Watch, usable_webhook
 from kwartier.service.worker import Orders, work
 
 PURPOSE = "settlement"
@@ -135,13 +135,9 @@ def run(home: Home, request: Request, *, show: Callable[[Progress], None], say: 
 
 
 def watching(home: Home, request: Request, wall: Callable[[], float], say: Callable[[str], None]) -> Watch:
-    """Who looks at the night while it runs. A webhook that cannot be used is no reason not to read meters."""
+    """Who looks at the night while it runs."""
     closes_at = None if request.at_once else _closes(home, request.day)
-    try:
-        webhook = webhook_of(home, wall)
-    except InputError as error:
-        say(error.sentence())
-        webhook = None
+    webhook = usable_webhook(home, wall, say)
     lookout = Lookout(home, request.day, closes_at=closes_at)
     return Watch(home, lookout, webhook=webhook, wall=wall, steady=steady_s, say=say)
 

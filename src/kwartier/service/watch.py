@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Protocol
 
-from kwartier.errors import KwartierError, Retry
+from kwartier.errors import InputError, KwartierError, Retry
 from kwartier.service import alerts
 from kwartier.service.alerts import ENDED, OPENED, Alert, Alerts, Notice
 from kwartier.service.conditions import Code, Found
@@ -205,10 +205,19 @@ def webhook_of(home: Home, wall: Callable[[], float]) -> Webhook | None:
     return Webhook(url, secret_of(home.vault_folder), wall=wall) if url else None
 
 
+def usable_webhook(home: Home, wall: Callable[[], float], say: Callable[[str], None]) -> Webhook | None:
+    """The same, for whom a webhook that cannot be used is no reason to stop: it is said, and there is none."""
+    try:
+        return webhook_of(home, wall)
+    except InputError as error:
+        say(error.sentence())
+        return None
+
+
 def look_now(home: Home, day: date, *, wall: Callable[[], float], say: Callable[[str], None]) -> list[Alert]:
     """Look once, with no night running or beside one: what is open then, and what was in the last days."""
     lookout = Lookout(home, day, closes_at=None)
-    webhook = webhook_of(home, wall)
+    webhook = usable_webhook(home, wall, say)
     watch = Watch(home, lookout, webhook=webhook, wall=wall, steady=steady_s, say=say, knows=frozenset())
     watch.look()
     watch.deliver_until(steady_s() + LAST_TRIES_S, lambda pause_s: threading.Event().wait(pause_s))
