@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -56,26 +57,33 @@ def row(meter: str, day: date = DAY, **given: object) -> dict[str, object]:
     return {**usual, **given}
 
 
+def watcher(home: Home, closes_at: int | None = None, *, look_s: float = 0.0, thorough: bool = False) -> Lookout:
+    """Looks at the night of ``DAY``, on a clock that goes on by ``look_s`` whenever somebody looks at it."""
+    ticks = count()
+    steady = lambda: look_s * next(ticks)  # noqa: E731 - a clock of one line
+    return Lookout(home, DAY, closes_at=closes_at, steady=steady, thorough=thorough)
+
+
 def put(home: Home, *rows: dict[str, object]) -> None:
     with writing(home.engine) as connection:
         connection.execute(insert(dues), list(rows))
 
 
 def seen(home: Home, code: Code, *, now: float = MIDNIGHT, of: Lookout | None = None) -> list[Found]:
-    look = (of or Lookout(home, DAY, closes_at=None)).look(now=now)
+    look = (of or watcher(home)).look(now=now)
     assert look.codes - {Code.WILL_NOT_FINISH} == WITHOUT_FORECAST
     return [one for one in look.found if one.code is code]
 
 
 def test_an_empty_home_finds_nothing_and_looks_for_all_it_can(home: Home) -> None:
-    look = Lookout(home, DAY, closes_at=CLOSES).look(now=MIDNIGHT)
+    look = watcher(home, CLOSES).look(now=MIDNIGHT)
     assert look.found == ()
     assert look.codes == WITHOUT_FORECAST | {Code.WILL_NOT_FINISH}
 
 
 def test_meters_that_were_not_tried_at_their_moment_are_counted(home: Home) -> None:
     put(home, *(row(f"M{number:03d}", state=State.WAITING, next_at=MIDNIGHT + 300) for number in range(100)))
-    of = Lookout(home, DAY, closes_at=CLOSES)
+    of = watcher(home, CLOSES)
     for at in range(0, 1321, 60):
         found = seen(home, Code.WILL_NOT_FINISH, now=MIDNIGHT + at, of=of)
         if at == 720:
@@ -165,7 +173,7 @@ def test_cohorts_are_meters_that_answered_the_night_before_and_were_tried_now(ho
         row("M8", cell="c2", attempts=0, state=State.FAILED, code="already-read"),
         row("M9", kind="Beta 2", attempts=0, state=State.LEASED, lease="x"),
     )
-    of = Lookout(home, DAY, closes_at=None)
+    of = watcher(home)
     assert of._cohorts(DAY) == {"cell c1": Tried(4, 2), "cell c2": Tried(2, 2), "Alpha 1": Tried(6, 4)}
     assert of._cohorts(before) == {"Alpha 1": Tried(5, 3)}
 
@@ -178,3 +186,32 @@ def test_a_cell_that_falls_silent_is_found_against_its_own_nights(home: Home) ->
     found = seen(home, Code.SILENT_COHORT)
     assert [one.subject for one in found] == ["Alpha 1", "cell c1"]
     assert found[1].text.startswith("cell c1: 12 of 200 meters that answered the night before give nothing (6.00%)")
+
+
+def test_what_takes_long_is_looked_at_rarely_and_the_pace_of_the_night_every_time(home: Home) -> None:
+    put(home, row("A", DAY - timedelta(days=7), state=State.FAILED), row("A", state=State.WAITING))
+    of = watcher(home, CLOSES, look_s=20.0)
+    codes = [of.look(now=MIDNIGHT).codes for _ in range(200)]
+    assert all(Code.WILL_NOT_FINISH in one for one in codes)
+    assert Code.SILENT_COHORT not in codes[0], "what is usual is learned a night at a time"
+    assert Code.SILENT_COHORT in codes[-1]
+    assert all(Code.DATA_LOSS_NEAR in one for one in codes)
+    assert [one.code for one in of.look(now=MIDNIGHT).found] == [Code.DATA_LOSS_NEAR], "what was found stays"
+    assert len(of._samples) == 201
+    assert Code.SILENT_COHORT in watcher(home, look_s=20.0, thorough=True).look(now=MIDNIGHT).codes
+
+
+def test_a_slow_look_is_followed_by_a_long_pause(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    time_s, slow = [0.0], list[float]()
+
+    def takes_long(of: Lookout) -> list[str]:
+        slow.append(time_s[0])
+        time_s[0] += 30.0
+        return []
+
+    monkeypatch.setattr(lookout, "counters_near_end", takes_long)
+    of = Lookout(home, DAY, closes_at=None, steady=lambda: time_s[0])
+    for _ in range(20):
+        of.look(now=MIDNIGHT)
+        time_s[0] += 60.0
+    assert slow == [0.0, 330.0, 660.0, 990.0]

@@ -12,7 +12,7 @@ from kwartier.service.alerts import QUIET_S, Alerts
 from kwartier.service.conditions import Code, Found
 from kwartier.service.home import Home, create_home, open_home
 from kwartier.service.lookout import Look
-from kwartier.service.watch import LAST_TRIES_S, LOOK_S, PAUSE_PART, Watch
+from kwartier.service.watch import LAST_TRIES_S, LOOK_S, Watch
 from kwartier.service.webhook import LEAST_PAUSE_S, Webhook
 from kwartier.tables import alerts
 from tests.service.test_webhook import SECRET, Got, receiver
@@ -29,7 +29,6 @@ class Scene:
         self.time_s = 0.0
         self.found: list[Found] = []
         self.error: Exception | None = None
-        self.look_s = 0.0
         self.looks = 0
         self.said: list[str] = []
         webhook = Webhook(url, SECRET, wall=self.wall) if url else None
@@ -42,7 +41,6 @@ class Scene:
 
     def look(self, *, now: float) -> Look:
         self.looks += 1
-        self.time_s += self.look_s
         if self.error is not None:
             raise self.error
         return Look(found=tuple(self.found), codes=frozenset({Code.SILENT_COHORT}))
@@ -78,12 +76,6 @@ def test_it_looks_each_minute_says_what_is_new_and_writes_a_line(home: Home) -> 
     scene.after(QUIET_S + LOOK_S)
     assert scene.said[1:] == ["alert silent-cohort, cell a: is over"]
     assert [line["type"] for line in scene.lines] == ["alert.opened", "alert.ended"]
-
-
-def test_a_look_that_takes_long_is_followed_by_a_long_pause(home: Home) -> None:
-    scene = Scene(home)
-    scene.look_s = 30.0
-    assert scene.after(0) == PAUSE_PART * 30.0
 
 
 def test_the_clock_of_this_host_is_an_alert_while_it_is_in_doubt(home: Home) -> None:

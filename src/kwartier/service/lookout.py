@@ -1,6 +1,7 @@
 """What the conditions are told of: numbers of a night, counted in the database of its home.
 
-A look costs as much as the night has rows, so whoever looks again and again leaves a pause that is long beside it.
+How far a night is and whether there is room is cheap to see, and seen at every look. The rest takes as long as the night has
+rows: it is looked at less often the longer that takes, and what is usual is learned a night at a time.
 """
 
 from collections import deque
@@ -23,6 +24,10 @@ SILENT_TRIES = 2
 """A meter that gave nothing in so many tries is silent: one try fails by chance too often."""
 USUAL_NIGHTS = 7
 """Earlier nights that tell what is usual."""
+PAUSE_PART = 10
+"""What took long is left alone for so many times as long."""
+LEARNING_S = 2.0
+"""For about so long a look goes on to learn what is usual."""
 MAX_SAMPLES = 1_000
 MAX_METERS = 100_000
 """Meters of one condition that are looked at; with more, the alert says less than there is."""
@@ -38,36 +43,62 @@ class Look:
 
 
 class Lookout:
-    """Looks at the night of one day. ``closes_at``: when its window closes, None where it is not waited for."""
+    """Looks at the night of one day. ``closes_at``: when its window closes, None where it is not waited for.
 
-    def __init__(self, home: Home, day: date, *, closes_at: int | None) -> None:
+    ``steady`` gives seconds of a clock that nobody sets; a look that is ``thorough`` leaves nothing for later.
+    """
+
+    def __init__(
+        self, home: Home, day: date, *, closes_at: int | None, steady: Callable[[], float], thorough: bool = False
+    ) -> None:
         self._home = home
         self._day = day
         self._closes_at = closes_at
+        self._steady = steady
+        self._thorough = thorough
         self._samples: deque[Sample] = deque(maxlen=MAX_SAMPLES)
         self._due = 0
-        self._earlier: dict[str, list[Tried]] | None = None
+        self._earlier: dict[str, list[Tried]] = {}
+        self._learned = 0
+        """How many earlier nights."""
+        self._slowly = Look(found=(), codes=frozenset())
+        """What was found of that which takes long."""
+        self._next_slow_s = steady()
 
     def look(self, *, now: float) -> Look:
-        """Every condition that a database and a disk tell of."""
-        checks: list[tuple[Code, Callable[[], list[Found]]]] = [
-            (Code.DATA_LOSS_NEAR, lambda: conditions.data_loss_near(self._missing(), day=self._day)),
-            (Code.SILENT_COHORT, self._silent),
-            (Code.CLOCK_BEYOND_NORM, lambda: conditions.clocks_beyond_norm(self._drifts())),
-            (Code.COUNTER_NEAR_END, lambda: conditions.counters_near_end(counters_near_end(self._home))),
-            (Code.NO_ROOM, self._room),
-        ]
+        """Every condition that a database and a disk tell of, as far as it was looked at yet."""
+        found, codes = self._room(), {Code.NO_ROOM}
         if self._closes_at is not None:
-            checks.insert(0, (Code.WILL_NOT_FINISH, lambda: self._forecast(now)))
-        found = [one for _, check in checks for one in check()]
-        return Look(found=tuple(found), codes=frozenset(code for code, _ in checks))
+            found += self._forecast(now, self._closes_at)
+            codes.add(Code.WILL_NOT_FINISH)
+        begun_s = self._steady()
+        if begun_s >= self._next_slow_s:
+            self._slowly = self._look_slowly(begun_s)
+            ended_s = self._steady()
+            self._next_slow_s = ended_s + PAUSE_PART * (ended_s - begun_s)
+        return Look(found=(*found, *self._slowly.found), codes=self._slowly.codes | codes)
+
+    def _look_slowly(self, begun_s: float) -> Look:
+        while self._learned < USUAL_NIGHTS:
+            self._learned += 1
+            for cohort, one in self._cohorts(self._day - timedelta(days=self._learned)).items():
+                self._earlier.setdefault(cohort, []).append(one)
+            if not self._thorough and self._steady() - begun_s > LEARNING_S:
+                break
+        found = conditions.data_loss_near(self._missing(), day=self._day)
+        found += conditions.clocks_beyond_norm(self._drifts())
+        found += conditions.counters_near_end(counters_near_end(self._home))
+        codes = {Code.DATA_LOSS_NEAR, Code.CLOCK_BEYOND_NORM, Code.COUNTER_NEAR_END}
+        if self._learned == USUAL_NIGHTS:
+            found += conditions.silent_cohorts(self._cohorts(self._day), self._earlier) if self._earlier else []
+            codes.add(Code.SILENT_COHORT)
+        return Look(found=tuple(found), codes=frozenset(codes))
 
     def _ours(self) -> tuple[ColumnElement[bool], ...]:
         dso = self._home.settings.dso
         return (dues.c.dso == dso,) if dso else ()
 
-    def _forecast(self, now: float) -> list[Found]:
-        assert self._closes_at is not None
+    def _forecast(self, now: float, closes_at: int) -> list[Found]:
         night = (dues.c.day == self._day, *self._ours())
         late = case((dues.c.next_at <= now - conditions.OVERDUE_S, 1), else_=0)
         waiting = select(func.count(), func.coalesce(func.sum(late), 0)).where(*night, dues.c.state == State.WAITING)
@@ -112,19 +143,6 @@ class Lookout:
             return []
         text = f"{room.free_bytes >> 20} MB are free, and {room.kept_bytes >> 20} MB are kept for records"
         return [Found(code=Code.NO_ROOM, subject="disk", text=text)]
-
-    # Cohorts.
-
-    def _silent(self) -> list[Found]:
-        if self._earlier is None:
-            earlier: dict[str, list[Tried]] = {}
-            for back in range(1, USUAL_NIGHTS + 1):
-                for cohort, one in self._cohorts(self._day - timedelta(days=back)).items():
-                    earlier.setdefault(cohort, []).append(one)
-            self._earlier = earlier
-        if not self._earlier:
-            return []
-        return conditions.silent_cohorts(self._cohorts(self._day), self._earlier)
 
     def _cohorts(self, day: date) -> dict[str, Tried]:
         """Each cell and each kind of meter in a night, as far as it is.

@@ -138,7 +138,7 @@ def watching(home: Home, request: Request, wall: Callable[[], float], say: Calla
     """Who looks at the night while it runs."""
     closes_at = None if request.at_once else _closes(home, request.day)
     webhook = usable_webhook(home, wall, say)
-    lookout = Lookout(home, request.day, closes_at=closes_at)
+    lookout = Lookout(home, request.day, closes_at=closes_at, steady=steady_s)
     return Watch(home, lookout, webhook=webhook, wall=wall, steady=steady_s, say=say)
 
 

@@ -19,9 +19,7 @@ from kwartier.service.lookout import Look, Lookout
 from kwartier.service.webhook import Pause, Webhook, secret_of
 
 LOOK_S = 60.0
-"""How often it looks."""
-PAUSE_PART = 10
-"""A look that takes long is followed by a pause so many times as long."""
+"""How long after a look it looks again."""
 AWAY_LOOKS = 2
 """With the database away at so many looks, one after the other, that is told without it."""
 LAST_TRIES_S = 20.0
@@ -100,10 +98,8 @@ class Watch:
     def step(self) -> float:
         """Look if it is time to, and deliver what may be delivered; how many seconds until there is something to do."""
         if self._steady() >= self._next_look_s:
-            begun_s = self._steady()
             self.look()
-            ended_s = self._steady()
-            self._next_look_s = ended_s + max(LOOK_S, PAUSE_PART * (ended_s - begun_s))
+            self._next_look_s = self._steady() + LOOK_S
         waits = self.deliver()
         now_s = self._steady()
         rest_s = self._next_look_s - now_s
@@ -216,7 +212,7 @@ def usable_webhook(home: Home, wall: Callable[[], float], say: Callable[[str], N
 
 def look_now(home: Home, day: date, *, wall: Callable[[], float], say: Callable[[str], None]) -> list[Alert]:
     """Look once, with no night running or beside one: what is open then, and what was in the last days."""
-    lookout = Lookout(home, day, closes_at=None)
+    lookout = Lookout(home, day, closes_at=None, steady=steady_s, thorough=True)
     webhook = usable_webhook(home, wall, say)
     watch = Watch(home, lookout, webhook=webhook, wall=wall, steady=steady_s, say=say, knows=frozenset())
     watch.look()
