@@ -13,6 +13,7 @@ from sqlalchemy import insert
 
 from kwartier.collect.due import State
 from kwartier.database import writing
+from kwartier.keys.counters import LAST_COUNTER, CounterKey
 from kwartier.service import webhook
 from kwartier.service.home import open_home
 from kwartier.tables import drifts
@@ -112,6 +113,24 @@ def work(home: Path) -> None:
     code, told, _ = ran(home, "worklist", "--date", f"{DAY}")
     assert told == out.read_text("utf-8")
     assert ran(home, "worklist", "--out", f"{home}/none/x.csv")[0] == 2
+
+
+def test_a_meter_whose_counter_is_spent_is_refused_alone_and_listed(tmp_path: Path) -> None:
+    with street(tmp_path, 7, "--faults", "none") as fleet:
+        home = installed(tmp_path, fleet)
+        spent = ["noord-000003", "zuid-000002"]
+        with open_home(home) as opened:
+            counters, title = opened.keyring.counters, opened.settings.own_title.hex()
+            for keys in opened.keyring.keys_of_many(spent).values():
+                counters.raise_to(CounterKey(keys.ek_fingerprint, title), LAST_COUNTER)
+        code, told, said = ran(home, "run", "--date", f"{DAY}", "--now", "--json")
+        table = json.loads(told)
+        assert (code, table["read"], table["causes"]) == (0, 5, {"counter-exhausted": 2})
+        assert "alert counter-near-end, fleet: " in said
+        _, told, _ = ran(home, "worklist", "--date", f"{DAY}", "--json")
+    assert [(one["meter"], one["code"]) for one in json.loads(told)] == [
+        (name, code) for name in spent for code in ("counter-exhausted", "counter-near-end")
+    ]
 
 
 def test_a_webhook_without_a_secret_does_not_keep_a_night_from_reading(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ from kwartier.tables import findings as finding_table
 
 COUNTERS_A_VISIT = 16
 """Invocation counters reserved for a visit of one day or two; a longer one asks for more."""
+SPENT = "counter-exhausted"
 DRIFT_STEP_S = 2
 """A drift is written down when it changed by this much."""
 PROFILE_CODES = frozenset({"bad-row", "bad-register", "bad-status", "bad-stamp", "bad-buffer", "no-first-stamp"})
@@ -197,6 +198,10 @@ class Desk:
                 unfit.append((claim, Settled(meter=name, lease=one.job.lease, state=State.REFUSED, code=code)))
                 continue
             leased = counters.get(name)
+            if held is not None and leased is None:
+                spent = Settled(meter=name, lease=one.job.lease, state=State.REFUSED, code=SPENT)
+                unfit.append((claim, spent))
+                continue
             tasks.append(
                 Task(
                     job=one.job,
@@ -235,7 +240,22 @@ class Desk:
             )
             for name in names
         ]
-        return dict(zip(names, lease(self._keyring.counters, sources, COUNTERS_A_VISIT), strict=True))
+        return self._leased(dict(zip(names, sources, strict=True)))
+
+    def _leased(self, sources: Mapping[str, MeterCounters]) -> dict[str, LeasedCounters]:
+        """The counters of each meter. One whose counters are spent is left out, found by halves since it is rare."""
+        names = list(sources)
+        try:
+            leased = lease(self._keyring.counters, list(sources.values()), COUNTERS_A_VISIT)
+        except StateError as error:
+            if error.code != SPENT:
+                raise
+            if len(names) == 1:
+                return {}
+            half = len(names) // 2
+            parts = (names[:half], names[half:])
+            return {name: one for part in parts for name, one in self._leased({n: sources[n] for n in part}).items()}
+        return dict(zip(names, leased, strict=True))
 
     # Taking back.
 
