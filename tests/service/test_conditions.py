@@ -208,7 +208,7 @@ def test_one_bad_night_does_not_hide_the_next_and_few_nights_are_trusted_less() 
     found = silent_cohorts(silent, {"cell a": [good, good, bad], "cell b": [good] * 3, "cell c": []})
     assert [one.subject for one in found] == ["cell a", "cell b"]
     assert "300 of 1000 meters" in found[1].text
-    assert "(30.00%), 0.01% at most in other nights" in found[1].text
+    assert "give nothing (30.00%, usually at most 0.01%)" in found[1].text
 
 
 def test_a_few_meters_of_a_small_cell_and_a_small_rise_of_a_large_one_are_no_alert() -> None:

@@ -79,6 +79,16 @@ def test_nights_that_say_nothing_of_the_meter_neither_count_nor_clear_it(home: H
     ]
 
 
+def test_the_list_is_of_the_newest_night_and_of_the_meters_that_were_due_in_it(home: Home) -> None:
+    assert worklist(home, DAY) == []
+    for meter in ("A", "B"):
+        put(home, row(meter, DAY - timedelta(days=1), state=State.REFUSED, attempts=1, code="hls-refused"))
+    assert [one.meter for one in worklist(home, DAY)] == ["A", "B"]
+    nights(home, "B", "hls-refused")
+    assert listed(home) == [("B", "hls-refused", "2026-03-03", 2, 4)]
+    assert worklist(home, DAY - timedelta(days=2)) == []
+
+
 def test_a_clock_and_a_counter_are_listed_although_the_meter_is_read(home: Home) -> None:
     nights(home, "A", None, cell="c7")
     nights(home, "B", "hls-refused")

@@ -185,7 +185,7 @@ def test_a_cell_that_falls_silent_is_found_against_its_own_nights(home: Home) ->
     put(home, *(row(f"M{number:03d}", DAY, cell="c1", **(silent if number < 12 else {})) for number in range(200)))
     found = seen(home, Code.SILENT_COHORT)
     assert [one.subject for one in found] == ["Alpha 1", "cell c1"]
-    assert found[1].text.startswith("cell c1: 12 of 200 meters that answered the night before give nothing (6.00%)")
+    assert found[1].text.startswith("cell c1: 12 of 200 meters that answered the night before give nothing (6.00%, ")
 
 
 def test_what_takes_long_is_looked_at_rarely_and_the_pace_of_the_night_every_time(home: Home) -> None:

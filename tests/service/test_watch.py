@@ -1,6 +1,7 @@
 """Who looks at a night: what it says, writes and sends, and that nothing that is wrong with that is wrong with the night."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from kwartier.database import reading
 from kwartier.errors import Retry, StateError
-from kwartier.service.alerts import QUIET_S, Alerts
+from kwartier.service.alerts import QUIET_S, Alerts, Notice
 from kwartier.service.conditions import Code, Found
 from kwartier.service.home import Home, create_home, open_home
 from kwartier.service.lookout import Look
@@ -84,8 +85,8 @@ def test_the_clock_of_this_host_is_an_alert_while_it_is_in_doubt(home: Home) -> 
     scene.after(0)
     scene.watch.doubts_clock("")
     scene.after(QUIET_S + 1)
-    title = home.settings.client_system_title.upper()
-    assert scene.said == [f"alert host-clock, {title}: it jumped", f"alert host-clock, {title}: is over"]
+    host = os.uname().nodename
+    assert scene.said == [f"alert host-clock, {host}: it jumped", f"alert host-clock, {host}: is over"]
 
 
 def test_a_webhook_that_fails_twice_gets_it_at_the_third_try_and_only_then_is_it_delivered(home: Home) -> None:
@@ -120,6 +121,23 @@ def check(got: list[Got]) -> None:
 def posted(home: Home) -> list[int]:
     with reading(home.engine) as connection:
         return list(connection.execute(alerts.select().order_by(alerts.c.id)).columns("posted").scalars())
+
+
+def test_what_was_taken_and_could_not_be_written_down_is_sent_again_after_a_pause(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(book: Alerts, notice: Notice) -> None:
+        raise StateError("database-away", "gone", retry=Retry.LATER)
+
+    with receiver() as (url, got):
+        scene = Scene(home, url)
+        scene.found = [SILENT]
+        with monkeypatch.context() as patched:
+            patched.setattr(Alerts, "posted", away)
+            assert scene.after(0) == LEAST_PAUSE_S
+        scene.after(LEAST_PAUSE_S)
+    assert posted(home) == [1]
+    assert [one.headers["webhook-id"] for one in got] == [got[0].headers["webhook-id"]] * 2
 
 
 def test_what_one_process_could_not_deliver_the_next_one_does(home: Home) -> None:

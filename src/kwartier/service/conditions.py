@@ -215,8 +215,8 @@ def silent_cohorts(tonight: Mapping[str, Tried], earlier: Mapping[str, Sequence[
         score, part = surprise(seen, usual), seen.silent / seen.tried
         if score < -math.log(CHANCE) or part - usual < RISE / 2:
             continue
-        said = f"{seen.silent} of {seen.tried} meters that answered the night before give nothing ({part:.2%})"
-        text = f"{cohort}: {said}, {usual:.2%} at most in other nights"
+        said = f"{seen.silent} of {seen.tried} meters that answered the night before give nothing ({part:.2%}"
+        text = f"{cohort}: {said}, usually at most {usual:.2%})"
         scored.append((score, Found(code=Code.SILENT_COHORT, subject=_subject(cohort), text=text)))
     scored.sort(key=lambda one: (-one[0], one[1].subject))
     return _few([found for _, found in scored])

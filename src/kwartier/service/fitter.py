@@ -90,7 +90,7 @@ class Work:
         }
 
 
-class Night:
+class NightOfMeter:
     """What a meter's row of a night says: tried or not, and what came of it."""
 
     __slots__ = ("attempts", "cell", "code", "day", "is_stored", "kind", "says_something")
@@ -106,9 +106,9 @@ class Night:
         self.says_something = self.is_stored or (not untried and self.code not in ours())
 
 
-def judged(meter: str, nights: Sequence[Night]) -> Work | None:
+def judged(meter: str, nights: Sequence[NightOfMeter]) -> Work | None:
     """What is to be done about a meter, told from its nights, the newest first; None: nothing, or nothing yet."""
-    missed: list[Night] = []
+    missed: list[NightOfMeter] = []
     for one in nights:
         if one.is_stored:
             break
@@ -135,9 +135,13 @@ def judged(meter: str, nights: Sequence[Night]) -> Work | None:
 
 
 def worklist(home: Home, day: date) -> list[Work]:
-    """Every meter that somebody has to see to, as it is after the night of ``day``: by meter, then by code."""
+    """Every meter that somebody has to see to, as it was in the newest night up to ``day``: by meter, then by code."""
     found: list[Work] = []
     with reading(home.engine) as connection:
+        newest = connection.execute(select(func.max(dues.c.day)).where(dues.c.day <= day)).scalar_one_or_none()
+        if newest is None:
+            return []
+        day = newest
         for names in _batches(_missed(connection, home, day)):
             found += [work for work in _of(connection, names, day) if work is not None]
         found += _standing(connection, day, Code.CLOCK_BEYOND_NORM, _off(connection, home, day))
@@ -164,11 +168,12 @@ def _missed(connection: Connection, home: Home, day: date) -> list[str]:
 def _of(connection: Connection, names: Sequence[str], day: date) -> Iterator[Work | None]:
     query = select(dues.c.meter, dues.c.day, dues.c.state, dues.c.attempts, dues.c.code, dues.c.cell, dues.c.kind)
     query = query.where(dues.c.day.in_(_window(day)), dues.c.meter.in_(names)).order_by(dues.c.day.desc())
-    nights: dict[str, list[Night]] = {name: [] for name in names}
+    nights: dict[str, list[NightOfMeter]] = {name: [] for name in names}
     for row in connection.execute(query):
-        nights[row.meter].append(Night(row))
+        nights[row.meter].append(NightOfMeter(row))
     for name, of_it in nights.items():
-        yield judged(name, of_it)
+        # A meter that is at no connection any more was not due.
+        yield judged(name, of_it) if of_it[0].day == day else None
 
 
 def _off(connection: Connection, home: Home, day: date) -> list[str]:

@@ -4,6 +4,7 @@ A watch has a thread of its own in the process that started the night: however l
 goes wrong with it, no visit waits for it. What it cannot deliver stays on record, and the next who looks delivers it.
 """
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -12,7 +13,7 @@ from typing import Protocol
 from kwartier.errors import InputError, KwartierError, Retry
 from kwartier.service import alerts
 from kwartier.service.alerts import ENDED, OPENED, Alert, Alerts, Notice
-from kwartier.service.conditions import Code, Found
+from kwartier.service.conditions import MAX_SUBJECT, Code, Found
 from kwartier.service.home import Home
 from kwartier.service.host_time import steady_s
 from kwartier.service.lookout import Look, Lookout
@@ -123,7 +124,7 @@ class Watch:
     def _of_this_host(self) -> list[Found]:
         found = []
         if self._doubt:
-            found.append(Found(code=Code.HOST_CLOCK, subject=self._source, text=self._doubt))
+            found.append(Found(code=Code.HOST_CLOCK, subject=os.uname().nodename[:MAX_SUBJECT], text=self._doubt))
         if self._away is not None:
             # It answers again. What was told without it is written down now, under the same id.
             away = self._away
@@ -176,6 +177,8 @@ class Watch:
             try:
                 self._book.posted(one)
             except KwartierError:
+                # It will be sent again, under the same id.
+                self._pause.failed(self._steady())
                 return True
         return False
 
