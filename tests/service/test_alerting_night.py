@@ -15,8 +15,10 @@ from kwartier.collect.due import State
 from kwartier.database import writing
 from kwartier.keys.counters import LAST_COUNTER, CounterKey
 from kwartier.service import webhook
-from kwartier.service.home import open_home
+from kwartier.service.home import create_home, open_home
+from kwartier.service.night import Request, watching
 from kwartier.tables import drifts
+from tests.service import test_lookout as march
 from tests.service.street import installed, night, street
 from tests.service.test_lookout import put, row
 from tests.service.test_webhook import SECRET, Got, receiver
@@ -142,3 +144,16 @@ def test_a_webhook_without_a_secret_does_not_keep_a_night_from_reading(tmp_path:
         code, told, said = ran(home, "alerts", "--json")
         assert (code, json.loads(told)) == (0, [])
         assert "[no-webhook-secret]" in said
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_window_that_closes_with_meters_left_is_told_where_it_was_waited_for(tmp_path: Path, at_once: bool) -> None:
+    create_home(tmp_path / "home")
+    said: list[str] = []
+    with open_home(tmp_path / "home") as home:
+        put(home, *(row(name, state=State.WAITING) for name in "ABC"), row("D"))
+        request = Request(day=march.DAY, workers=1, at_once=at_once, actor="os:test")
+        with watching(home, request, lambda: march.CLOSES, said.append):
+            pass
+    told = f"alert will-not-finish, {march.DAY}: the window closed at 05:00 UTC, and 3 of 4 meters had not been tried"
+    assert said == ([] if at_once else [told])

@@ -70,6 +70,7 @@ def test_nights_that_say_nothing_of_the_meter_neither_count_nor_clear_it(home: H
     put(home, row("C", state=State.WAITING), row("C", DAY - timedelta(days=1), state=State.REFUSED, code="identity"))
     put(home, row("D", state=State.RETRY, attempts=2, code="hls-refused"))
     put(home, row("E", state=State.FAILED, code=None))
+    nights(home, "G", *["connect-timeout"] * 9, attempts=0)
     nights(home, "F", "connect-timeout", "worker-lost", "connect-timeout", "not-tried", "connect-timeout")
     assert listed(home) == [
         ("A", "hls-refused", "2026-03-03", 1, 3),

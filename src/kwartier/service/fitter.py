@@ -15,7 +15,7 @@ from importlib.resources import files
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 
-from kwartier.collect.due import BUFFER_DAYS, OPEN, State
+from kwartier.collect.due import BUFFER_DAYS, OPEN, UNREACHED, State
 from kwartier.database import reading
 from kwartier.service.alerts import shown
 from kwartier.service.conditions import CLOCK_NORM_S, Code
@@ -102,7 +102,8 @@ class NightOfMeter:
         self.cell: str = row.cell
         self.kind: str = row.kind
         self.is_stored = row.state == State.STORED
-        untried = row.state in OPEN and row.attempts == 0
+        # Where a whole cell is silent failures count as no tries, and are held against no meter.
+        untried = row.attempts == 0 and (row.state in OPEN or self.code in UNREACHED)
         self.says_something = self.is_stored or (not untried and self.code not in ours())
 
 

@@ -109,7 +109,7 @@ class Lookout:
             untried, overdue = connection.execute(waiting).one()
             under_way = connection.execute(begun).scalar_one()
         self._samples.append(Sample(now, untried + under_way, int(overdue)))
-        return conditions.will_not_finish(tuple(self._samples), day=self._day, due=self._due, closes_at=self._closes_at)
+        return conditions.will_not_finish(tuple(self._samples), day=self._day, due=self._due, closes_at=closes_at)
 
     def _missing(self) -> list[Missing]:
         oldest = self._day - timedelta(days=BUFFER_DAYS - 1)
