@@ -3,12 +3,14 @@
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kwartier.cli.options import HomeOption, JsonOption, home_folder, print_json, print_table
-from kwartier.service.backup import Manifest
+
+if TYPE_CHECKING:
+    from kwartier.service.backup import Manifest
 
 app = typer.Typer(help="A whole installation in a folder, and back.", no_args_is_help=True)
 Folder = Annotated[Path, typer.Argument(help="The folder of the backup.")]
@@ -60,7 +62,7 @@ def restore(
     show(backup.restore(folder, home_folder(home), wall=time.time, database=database), as_json)
 
 
-def show(manifest: Manifest, as_json: bool) -> None:
+def show(manifest: "Manifest", as_json: bool) -> None:
     """What is in a backup."""
     if as_json:
         print_json({**asdict(manifest), "files": len(manifest.files)})
