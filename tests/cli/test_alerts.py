@@ -51,7 +51,7 @@ def test_the_work_list_goes_to_stdout_a_file_or_json(
     assert [line.split(",")[0] for line in ran.out.splitlines()] == ["meter", "keys", "lost"]
     out = home / "work.csv"
     out.write_text("what was there before")
-    assert run(*words, "--out", f"{out}", capsys=capsys, monkeypatch=monkeypatch).err == f"2 meters in {out}\n"
+    assert run(*words, "--out", f"{out}", capsys=capsys, monkeypatch=monkeypatch).err == f"2 lines in {out}\n"
     assert out.read_text("utf-8") == ran.out
     table = json.loads(run(*words, "--json", capsys=capsys, monkeypatch=monkeypatch).out)
     assert [(one["meter"], one["who"], one["nights"]) for one in table] == [

@@ -71,4 +71,4 @@ def worklist(
             write_whole(out, as_csv(found).encode())
         except OSError as error:
             raise InputError("unwritable-file", f"{out}: {error.strerror}") from None
-        say(f"{len(found)} meters in {out}")
+        say(f"{len(found)} line{'' if len(found) == 1 else 's'} in {out}")
