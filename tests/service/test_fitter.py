@@ -14,6 +14,7 @@ from kwartier.collect.claims import Verdict
 from kwartier.collect.due import UNREACHED, State
 from kwartier.collect.engine import OUT_OF_OURS
 from kwartier.collect.outcome import DEFINITE, NO_ROWS
+from kwartier.cosem.clock_steps import BROKEN
 from kwartier.database import writing
 from kwartier.errors import explanations
 from kwartier.fleet.visits import VisitRecord
@@ -111,6 +112,15 @@ def test_a_clock_and_a_counter_are_listed_although_the_meter_is_read(home: Home)
     assert (found[0].cell, found[0].since, found[0].tries) == ("c7", DAY, 0)
 
 
+def test_a_clock_that_is_hours_off_does_not_drift_but_is_broken(home: Home) -> None:
+    for name in ("A", "B"):
+        nights(home, name, None)
+    with writing(home.engine) as connection:
+        rows = [{"meter": name, "drift_s": ahead_s, "at": 0} for name, ahead_s in (("A", -3_601), ("B", 3_600))]
+        connection.execute(insert(drifts), rows)
+    assert [(one.meter, one.code) for one in worklist(home, DAY)] == [("A", "clock-broken"), ("B", "clock-beyond-norm")]
+
+
 def test_the_last_success_is_the_last_visit_that_was_done(home: Home) -> None:
     nights(home, "A", *["connect-timeout"] * 3)
     nights(home, "B", *["connect-timeout"] * 3)
@@ -160,7 +170,7 @@ def test_the_file_has_one_order_and_no_formula(home: Home) -> None:
 
 
 def test_the_table_explains_what_a_night_refuses_for_and_leaves_out_what_is_ours() -> None:
-    known = {*explanations(), *Code, NO_ROWS, "not-tried", OTHER}
+    known = {*explanations(), *Code, BROKEN, NO_ROWS, "not-tried", OTHER}
     assert {*causes(), *ours()} <= known
     assert set(causes()) >= DEFINITE
     assert set(UNREACHED) <= set(causes())

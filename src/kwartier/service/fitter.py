@@ -16,6 +16,7 @@ from importlib.resources import files
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from kwartier.collect.due import BUFFER_DAYS, OPEN, UNREACHED, State
+from kwartier.cosem.clock_steps import BROKEN, BROKEN_S
 from kwartier.database import reading
 from kwartier.service.alerts import shown
 from kwartier.service.conditions import CLOCK_NORM_S, Code
@@ -145,7 +146,10 @@ def worklist(home: Home, day: date) -> list[Work]:
         day = newest
         for names in _batches(_missed(connection, home, day)):
             found += [work for work in _of(connection, names, day) if work is not None]
-        found += _standing(connection, day, Code.CLOCK_BEYOND_NORM, _off(connection, home, day))
+        off = _off(connection, home, day)
+        found += _standing(connection, day, BROKEN, [name for name, drift_s in off if abs(drift_s) > BROKEN_S])
+        drifting = [name for name, drift_s in off if abs(drift_s) <= BROKEN_S]
+        found += _standing(connection, day, Code.CLOCK_BEYOND_NORM, drifting)
         found += _standing(connection, day, Code.COUNTER_NEAR_END, counters_near_end(home))
         found.sort(key=lambda one: (one.meter, one.code))
         found = found[:MAX_LISTED]
@@ -177,14 +181,14 @@ def _of(connection: Connection, names: Sequence[str], day: date) -> Iterator[Wor
         yield judged(name, of_it) if of_it[0].day == day else None
 
 
-def _off(connection: Connection, home: Home, day: date) -> list[str]:
-    """Meters whose clock was beyond the norm when it was last asked."""
-    query = select(drifts.c.meter).join(dues, (dues.c.meter == drifts.c.meter) & (dues.c.day == day))
+def _off(connection: Connection, home: Home, day: date) -> list[tuple[str, int]]:
+    """Meters whose clock was beyond the norm when it was last asked, and how many seconds it was ahead."""
+    query = select(drifts.c.meter, drifts.c.drift_s).join(dues, (dues.c.meter == drifts.c.meter) & (dues.c.day == day))
     query = query.where(func.abs(drifts.c.drift_s) > CLOCK_NORM_S, *_of_dso(home.settings.dso))
-    return list(connection.execute(query.order_by(drifts.c.meter).limit(MAX_LISTED)).scalars())
+    return [(row[0], row[1]) for row in connection.execute(query.order_by(drifts.c.meter).limit(MAX_LISTED))]
 
 
-def _standing(connection: Connection, day: date, code: Code, names: Sequence[str]) -> Iterator[Work]:
+def _standing(connection: Connection, day: date, code: str, names: Sequence[str]) -> Iterator[Work]:
     """Meters that may well be read, and still need somebody."""
     cause = causes()[code]
     for batch in _batches(names):
@@ -194,7 +198,7 @@ def _standing(connection: Connection, day: date, code: Code, names: Sequence[str
                 meter=meter,
                 who=cause.who,
                 cause=cause.text,
-                code=code.value,
+                code=str(code),
                 since=day,
                 nights=0,
                 tries=0,
