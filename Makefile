@@ -33,6 +33,7 @@ bench: $(VENV)/.dev-installed $(VENV)/.kwartier-installed
 # The pages that are made from the program itself; a test compares them.
 docs: $(VENV)/.dev-installed $(VENV)/.kwartier-installed
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -m bench nation --page docs/sizing.md
 
 # New locks, for who changes a dependency. No address of an index lands in them.
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \

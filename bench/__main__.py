@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import night, registry, report, store
+from bench import database, hostile, leak, nation, night, open_visits, registry, report, store
 from bench.measuring import SMOKE, Costs, Plan, contenders, decoding, sessions
 from bench.meter import station
 from bench.ours import Kwartier
@@ -62,7 +62,16 @@ def buffer() -> bytes:
 
 def main() -> None:
     """Measure, and print a table or JSON. A first word that names another part runs that instead."""
-    parts = {"registry": registry.main, "night": night.main, "store": store.main}
+    parts = {
+        "registry": registry.main,
+        "night": night.main,
+        "store": store.main,
+        "open_visits": open_visits.main,
+        "hostile": hostile.main,
+        "leak": leak.main,
+        "database": database.main,
+        "nation": nation.main,
+    }
     if sys.argv[1:2] and sys.argv[1] in parts:
         parts[sys.argv[1]](sys.argv[2:])
         return

@@ -1,0 +1,342 @@
+"""``python -m bench nation``: a night of ten thousand to twelve million meters, from what was measured of a few.
+
+Nobody here has twelve million meters. What a visit costs was measured (``bench/measured.toml``, each number with its command);
+this goes through the seconds of a night with it: meters become due as the plan spreads them, begin as the cells, the slots and
+the cores allow, and take as long as their bearer's latencies add up to. A second course has no network for the first hours
+of the window. What is not in it is said on the page that it writes.
+"""
+
+import argparse
+import json
+import sys
+import time
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from kwartier.collect.due import FIRST_TRIES
+from kwartier.service.settings import Settings, defaults
+from kwartier.service.worker import BACKOFF_IN_WINDOW_S, RETRY_PART
+from kwartier.simulate.latency import LATENCIES, MAX_ANSWER_S
+
+MEASURED = Path(__file__).with_name("measured.toml")
+SIZES = (10_000, 100_000, 1_000_000, 8_000_000, 12_000_000)
+LARGE = 1_000_000
+SEED = 11
+HOUR_S = 3600
+MINUTE_S = 60
+POOL = 100_000
+"""Visit times that are drawn once, and then drawn from."""
+VALUES = 192
+"""Values of a day: a quarter each, both directions."""
+GB = 1e9
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constants:
+    """The numbers of ``measured.toml``; what each means is told there."""
+
+    visit_cpu_us: float
+    messages: float
+    process_mb: float
+    visit_kb: float
+    plan_us: float
+    database_bytes: float
+    server_cpu_us: float
+    registry_bytes: float
+    value_bytes: float
+    rewrite_us: float
+    lte_m_part: float
+    failing_part: float
+    cell_meters: float
+    largest_cell: float
+    busy_part: float
+    outage_h: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """How a night went. ``ended_s``: after the window opened; ``left``: visits that it was too short for."""
+
+    processes: int
+    ended_s: float
+    left: int
+    most_open: int
+    most_a_s: float
+    """Visits that began in a second, in the busiest minute."""
+    busy_part: float
+    """Of the cores, from the window's opening to the last visit's end."""
+    process_mb: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """A fleet: an undisturbed night, one with an outage, and what piles up."""
+
+    meters: int
+    night: Course
+    outage: Course
+    planned_s: float
+    core_hours: float
+    server_core_hours: float
+    rewritten_s: float
+    registry_gb: float
+    store_gb: float
+    database_gb: float
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Calculate, and print a table or JSON, or write the page."""
+    parser = argparse.ArgumentParser(prog="python -m bench nation", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--meters", type=int, nargs="+", default=SIZES, help="sizes of fleets")
+    parser.add_argument("--page", type=Path, help="write the page of the documentation to this file")
+    chosen = parser.parse_args(words)
+    begun_s = time.monotonic()
+    table = tomllib.loads(MEASURED.read_text("utf-8"))
+    constants = constants_of(table)
+    sizes = [size_of(meters, constants, defaults()) for meters in chosen.meters]
+    lines = list(page(table, sizes))
+    if chosen.page is not None:
+        chosen.page.write_text("\n".join(lines), "utf-8")
+    elif chosen.json:
+        print(json.dumps([asdict(one) for one in sizes], indent=2))
+    else:
+        print("\n".join(table_of(sizes)))
+        print(f"calculated in {time.monotonic() - begun_s:.0f} s from {MEASURED.name}; what is assumed stands there")
+
+
+def constants_of(table: dict[str, dict[str, dict[str, float]]]) -> Constants:
+    """The numbers alone."""
+    return Constants(**{name: row["value"] for part in ("measured", "assumed") for name, row in table[part].items()})
+
+
+def size_of(meters: int, constants: Constants, settings: Settings) -> Size:
+    """Both courses of a fleet's night, each with as many processes as it takes."""
+    window_s = _window_s(settings)
+    tries = meters * (1 + constants.failing_part)
+    cpu_s = tries * constants.visit_cpu_us / 1e6
+    left_s = window_s - constants.outage_h * HOUR_S
+    return Size(
+        meters=meters,
+        night=course(meters, ceil(cpu_s / window_s / constants.busy_part), 0, constants, settings),
+        outage=course(
+            meters, ceil(cpu_s / left_s / constants.busy_part), int(constants.outage_h * HOUR_S), constants, settings
+        ),
+        planned_s=meters * constants.plan_us / 1e6,
+        core_hours=cpu_s / HOUR_S,
+        server_core_hours=tries * constants.server_cpu_us / 1e6 / HOUR_S,
+        rewritten_s=meters * constants.rewrite_us / 1e6,
+        registry_gb=meters * constants.registry_bytes / GB,
+        store_gb=meters * VALUES * constants.value_bytes / GB,
+        database_gb=tries * constants.database_bytes / GB,
+    )
+
+
+def _window_s(settings: Settings) -> int:
+    opens, closes = (
+        timedelta(hours=one.hour, minutes=one.minute) for one in (settings.window_opens, settings.window_closes)
+    )
+    return int((closes - opens).total_seconds())
+
+
+def course(meters: int, processes: int, outage_s: int, constants: Constants, settings: Settings) -> Course:
+    """The seconds of a night, one after the other."""
+    generator = np.random.default_rng(SEED)
+    window_s, plan_s = _window_s(settings), ceil(meters * constants.plan_us / 1e6)
+    cells = _cells(meters, constants)
+    due = np.array_split(np.zeros(0, np.int64), window_s)
+    moments = generator.integers(0, int(window_s * FIRST_TRIES), meters)
+    order = np.argsort(moments, kind="stable")
+    due = np.split(cells[order], np.searchsorted(moments[order], np.arange(1, window_s)))
+    takes_s = _visit_times(generator, constants)
+    radio = _Radio(int(cells.max()) + 1, settings, processes, constants)
+    again: dict[int, list[Integers]] = defaultdict(list)
+    began = np.zeros(window_s)
+    ended_s = 0
+    for second in range(window_s):
+        radio.wait(due[second], *again.pop(second, []))
+        radio.end(second)
+        if second < max(plan_s, outage_s):
+            continue
+        begins = radio.begins(generator)
+        if not len(begins):
+            continue
+        began[second] = len(begins)
+        ends = second + np.maximum(1, takes_s[generator.integers(0, POOL, len(begins))])
+        radio.begin(begins, ends)
+        ended_s = max(ended_s, int(ends.max()))
+        fails = generator.random(len(begins)) < constants.failing_part
+        for end in np.unique(ends[fails]):
+            again[int(end + BACKOFF_IN_WINDOW_S)].append(begins[fails & (ends == end)])
+    minutes = began.reshape(-1, MINUTE_S).mean(axis=1)
+    return Course(
+        processes=processes,
+        ended_s=ended_s,
+        left=int(radio.waiting.sum()) + sum(len(one) for many in again.values() for one in many),
+        most_open=radio.most_open,
+        most_a_s=float(minutes.max()),
+        busy_part=float(began.sum()) * constants.visit_cpu_us / 1e6 / processes / max(1, ended_s),
+        process_mb=constants.process_mb + radio.most_open / processes * constants.visit_kb / 1024,
+    )
+
+
+def _cells(meters: int, constants: Constants) -> Integers:
+    """The cell of each meter."""
+    size, largest = int(constants.cell_meters), int(constants.largest_cell) if meters >= LARGE else 0
+    cells: Integers = np.arange(meters, dtype=np.int64) // size + 1
+    cells[:largest] = 0
+    return cells
+
+
+def _visit_times(generator: np.random.Generator, constants: Constants) -> Integers:
+    """Seconds of visits, so that their mean is kept: a part of a second is a second as often as it is large."""
+    on_lte_m = generator.random(POOL) < constants.lte_m_part
+    takes_s = np.zeros(POOL)
+    for name, chosen in (("lte-m", on_lte_m), ("cdma450", ~on_lte_m)):
+        latency = LATENCIES[name]
+        if latency is None:
+            raise RuntimeError(f"{name} has no latency")
+        drawn = latency.median_s * np.exp(latency.spread * generator.standard_normal((POOL, ceil(constants.messages))))
+        answers = np.clip(drawn, latency.floor_s, MAX_ANSWER_S)
+        takes_s[chosen] = answers.mean(axis=1)[chosen] * constants.messages
+    whole: Integers = np.floor(takes_s + generator.random(POOL)).astype(np.int64)
+    return whole
+
+
+class _Radio:
+    """What waits and what is open in each cell, within the bounds of the settings."""
+
+    def __init__(self, cells: int, settings: Settings, processes: int, constants: Constants) -> None:
+        self.waiting: Integers = np.zeros(cells, np.int64)
+        self.most_open = 0
+        self._open: Integers = np.zeros(cells, np.int64)
+        self._ends: dict[int, list[Integers]] = defaultdict(list)
+        self._cell_per_s = int(settings.cell_visits_per_s) or meters_of_all(cells)
+        self._cell_open = settings.cell_open_visits or meters_of_all(cells)
+        self._slots = processes * settings.open_visits * (RETRY_PART - 1) // RETRY_PART
+        per_s = processes * 1e6 / constants.visit_cpu_us
+        self._per_s = int(min(per_s, settings.visits_per_s or per_s))
+
+    def wait(self, *cells: Integers) -> None:
+        """Visits become due."""
+        for one in cells:
+            np.add.at(self.waiting, one, 1)
+
+    def end(self, second: int) -> None:
+        """Visits end."""
+        for one in self._ends.pop(second, []):
+            np.subtract.at(self._open, one, 1)
+
+    def begins(self, generator: np.random.Generator) -> Integers:
+        """Which visits begin now: their cells."""
+        some = np.flatnonzero(self.waiting)
+        may = np.minimum(np.minimum(self.waiting[some], self._cell_per_s), self._cell_open - self._open[some])
+        found: Integers = np.repeat(some, np.maximum(0, may))
+        most = max(0, min(self._per_s, self._slots - int(self._open.sum())))
+        return found if len(found) <= most else generator.choice(found, most, replace=False)
+
+    def begin(self, cells: Integers, ends: Integers) -> None:
+        """They do, and end in the seconds ``ends``."""
+        np.subtract.at(self.waiting, cells, 1)
+        np.add.at(self._open, cells, 1)
+        for end in np.unique(ends):
+            self._ends[int(end)].append(cells[ends == end])
+        self.most_open = max(self.most_open, int(self._open.sum()))
+
+
+def meters_of_all(cells: int) -> int:
+    """No bound: more than any cell of a fleet with ``cells`` cells has."""
+    return max(SIZES) * max(1, cells)
+
+
+# What is told.
+
+
+def table_of(sizes: Sequence[Size]) -> Iterator[str]:
+    """The sizing table, in Markdown: a column a fleet."""
+    rows: dict[str, list[str]] = {"": [f"{one.meters:,}".replace(",", " ") for one in sizes]}
+    rows["*a night:* processes of the collector"] = [f"{one.night.processes}" for one in sizes]
+    rows["the last visit ends, after the window opened"] = [_ended(one.night) for one in sizes]
+    rows["visits a second, in the busiest minute"] = [f"{one.night.most_a_s:,.0f}" for one in sizes]
+    rows["visits open, at the most, in all"] = [f"{one.night.most_open}" for one in sizes]
+    rows["memory of a process (MB)"] = [f"{one.night.process_mb:,.0f}" for one in sizes]
+    rows["of its core busy"] = [f"{one.night.busy_part:.0%}" for one in sizes]
+    rows["*after an outage of everything:* processes"] = [f"{one.outage.processes}" for one in sizes]
+    rows["its last visit ends"] = [_ended(one.outage) for one in sizes]
+    rows["its busiest minute, visits a second"] = [f"{one.outage.most_a_s:,.0f}" for one in sizes]
+    rows["its visits open, at the most"] = [f"{one.outage.most_open}" for one in sizes]
+    rows["*both:* planning, before the first visit (s)"] = [f"{one.planned_s:,.0f}" for one in sizes]
+    rows["CPU of all collectors (core hours)"] = [f"{one.core_hours:.2f}" for one in sizes]
+    rows["CPU of a PostgreSQL (core hours)"] = [f"{one.server_core_hours:.2f}" for one in sizes]
+    rows["`store tidy` (s)"] = [f"{one.rewritten_s:,.0f}" for one in sizes]
+    rows["registry (GB)"] = [f"{one.registry_gb:.2f}" for one in sizes]
+    rows["readings, each night (GB)"] = [f"{one.store_gb:.2f}" for one in sizes]
+    rows["records in the database, each night (GB)"] = [f"{one.database_gb:.2f}" for one in sizes]
+    for number, (name, cells) in enumerate(rows.items()):
+        yield f"| {name} | {' | '.join(cells)} |"
+        if not number:
+            yield "|---" * (len(cells) + 1) + "|"
+
+
+def _ended(found: Course) -> str:
+    if found.left:
+        return f"{found.left} left"
+    minutes = round(found.ended_s / MINUTE_S)
+    return f"{minutes // 60}:{minutes % 60:02d}"
+
+
+def page(table: dict[str, dict[str, dict[str, float]]], sizes: Sequence[Size]) -> Iterator[str]:
+    """``docs/sizing.md``."""
+    about = table["about"]
+    yield "<!-- Made by `make docs` from `bench/measured.toml`; change it there. -->"
+    yield "# How large it has to be"
+    yield ""
+    yield "Nobody has run twelve million meters here. What one visit costs was measured, and the table multiplies it, second"
+    yield "by second: meters become due as the plan spreads them over three quarters of the window, begin as the bounds of the"
+    yield "cells, the slots and the cores allow, and take as long as their answers do. Settings are the defaults, with a window"
+    yield "from 00:00 to 06:00. The second course has no network at all for the first hours of it."
+    yield ""
+    yield from table_of(sizes)
+    yield ""
+    yield "A process uses one core. A host of four cores has room for two of them, PostgreSQL and the system; one of eight for"
+    yield "what a nation takes after such an outage. Take a second host for the night in which the first is gone."
+    yield ""
+    yield "## What was measured"
+    yield ""
+    yield f"{about['machine']}; {'nothing else ran' if about['quiet'] else '**while others used the same cores**'}."
+    yield ""
+    yield "| | value | `make bench ARGS=...` | what it is |"
+    yield "|---|---:|---|---|"
+    for name, row in table["measured"].items():
+        yield f"| {name} | {row['value']} | `{row['command']}` | {row['means']} |"
+    yield ""
+    yield "## What is assumed"
+    yield ""
+    yield "| | value | what it is |"
+    yield "|---|---:|---|"
+    for name, row in table["assumed"].items():
+        yield f"| {name} | {row['value']} | {row['means']} |"
+    yield ""
+    yield "## What is multiplied, and may not be so"
+    yield ""
+    yield "- Processes are taken to add up. Two measured ones shared two cores with the simulator; more never ran at once."
+    yield "- The database was as large as the measured fleet. Its indexes are deeper with twelve million meters, and a server"
+    yield "  on another machine adds a round trip to each statement for hundreds of visits; no open visit waits for it."
+    yield "- Planning goes before the first visit, in one process; readings lie on a disk of the host, not on a network."
+    yield "- Latencies, parts that fail and cells are orders of magnitude, not measurements of any network."
+    yield "- The cores do nothing else. Where other work runs on them, the rates shrink by what it takes."
+    yield "- Nobody looks at readings meanwhile. Evaluations read the same store and belong on hosts of their own."
+    yield ""
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
