@@ -70,7 +70,7 @@ def measure(folder: Path, meters: int, address: str) -> Found:
         before = _now(home.engine, server)
         begun_s, own_s = time.monotonic(), time.process_time()
         day = FIRST_DAY + timedelta(days=1)
-        visits = carry_out(home, fleet, day, progress=lambda tally: None).tries
+        visits = carry_out(home, fleet, day, progress=lambda tally: None).tally.tries
         taken_s, spent_s = time.monotonic() - begun_s, time.process_time() - own_s
         after = _now(home.engine, server)
         demand_truth(home, fleet.files, day)

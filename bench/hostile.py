@@ -85,7 +85,8 @@ def measure(folder: Path, good: int, open_visits: int, pairs: int, *, quiet: boo
     """A night in which the good ones are met, and then pairs, of which every other begins with the mixed night."""
     bad = round(good * BAD_PART / (1 - BAD_PART))
     world = World(seed=SEED, count=good + bad, faults=_faults(good, bad))
-    alone, mixed = [], []
+    alone: list[Night] = []
+    mixed: list[Night] = []
     with steered(world, folder / "fleet") as fleet:
         _displace(fleet, good)
         with home_of(folder / "home", fleet.files, settings=f"open_visits = {open_visits}\n") as home:
@@ -141,7 +142,7 @@ def _night(home: Home, fleet: Steered, day: date, good: int, dso: str) -> Night:
             # Told once, it lets open visits end; told again, it breaks them off.
             os.kill(os.getpid(), signal.SIGTERM)
 
-    stored = carry_out(reaches, fleet, day, progress=look).stored
+    stored = carry_out(reaches, fleet, day, progress=look).tally.stored
     if stored != good:
         raise RuntimeError(f"{stored} of {good} good meters were stored")
     query = select(visits.c.meter, visits.c.started, visits.c.ended, visits.c.outcome)

@@ -13,15 +13,20 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import combinations, count
 from pathlib import Path
+
+from sqlalchemy import select
 
 from bench.fleet import steered
 from bench.nights import FIRST_DAY, Sample, carry_out, demand_truth, home_of, sample
 from kwartier.collect.engine import Tally
+from kwartier.database import reading
+from kwartier.service.home import Home
 from kwartier.simulate import faults
 from kwartier.simulate.world import World
+from kwartier.tables import visits
 
 SEED = 4
 MAX_SLOPE_BYTES = 56.0
@@ -42,6 +47,10 @@ class Found:
     slope_bytes: float
     """Memory a visit in the second half: the median of the slopes between any two samples."""
     files_more: int
+    messages: float
+    """Questions of a visit that went well, in the last night."""
+    plan_us: float
+    """Planning a meter for the last night."""
     database_bytes: float
     """A visit: what its record and what it left in other tables take on the disk."""
 
@@ -71,11 +80,12 @@ def main(words: Sequence[str] | None = None) -> None:
     print(f"{found.visits:,} visits, {found.visits_per_s:,.0f} a second, nights and the pauses between them")
     print(f"memory in the second half: {found.slope_bytes:+.1f} bytes a visit (below {MAX_SLOPE_BYTES:.0f})")
     print(f"descriptors: {found.files_more:+d} (at most {MAX_FILES_MORE:+d})")
+    print(f"{found.messages:.1f} questions a visit; planning {found.plan_us:.0f} us a meter")
     print(f"database: {found.database_bytes:,.0f} bytes a visit")
     print("flat" if found.is_flat else "NOT FLAT")
 
 
-def measure(folder: Path, visits: int, world: World, every: int, *, quiet: bool) -> Found:
+def measure(folder: Path, least: int, world: World, every: int, *, quiet: bool) -> Found:
     """Night after night until there were so many visits."""
     samples: list[Sample] = []
     with steered(world, folder / "fleet") as fleet, home_of(folder / "home", fleet.files) as home:
@@ -91,11 +101,13 @@ def measure(folder: Path, visits: int, world: World, every: int, *, quiet: bool)
 
         for number in count():
             day = FIRST_DAY + timedelta(days=number)
-            done += carry_out(home, fleet, day, progress=look).tries
-            if done >= visits:
+            carried = carry_out(home, fleet, day, progress=look)
+            done += carried.tally.tries
+            if done >= least:
                 break
         demand_truth(home, fleet.files, day)
         taken_s = time.monotonic() - begun_s
+        messages = _messages(home, day)
         grown_bytes = database.stat().st_size - small_bytes
     half = samples[len(samples) // 2 :]
     return Found(
@@ -104,8 +116,16 @@ def measure(folder: Path, visits: int, world: World, every: int, *, quiet: bool)
         samples=samples,
         slope_bytes=slope(half),
         files_more=half[-1].files - half[0].files,
+        messages=messages,
+        plan_us=carried.planned_s / world.count * 1e6,
         database_bytes=grown_bytes / done,
     )
+
+
+def _messages(home: Home, day: date) -> float:
+    query = select(visits.c.detail).where(visits.c.date == day + timedelta(days=1), visits.c.outcome == "done")
+    with reading(home.engine) as connection:
+        return statistics.mean(json.loads(text)["messages"] for text in connection.execute(query).scalars())
 
 
 def slope(samples: Sequence[Sample]) -> float:

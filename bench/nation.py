@@ -12,7 +12,7 @@ import sys
 import time
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from math import ceil
@@ -38,6 +38,7 @@ VALUES = 192
 """Values of a day: a quarter each, both directions."""
 GB = 1e9
 Integers = npt.NDArray[np.int64]
+Table = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +115,7 @@ def main(words: Sequence[str] | None = None) -> None:
         print(f"calculated in {time.monotonic() - begun_s:.0f} s from {MEASURED.name}; what is assumed stands there")
 
 
-def constants_of(table: dict[str, dict[str, dict[str, float]]]) -> Constants:
+def constants_of(table: Table) -> Constants:
     """The numbers alone."""
     return Constants(**{name: row["value"] for part in ("measured", "assumed") for name, row in table[part].items()})
 
@@ -294,7 +295,7 @@ def _ended(found: Course) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}"
 
 
-def page(table: dict[str, dict[str, dict[str, float]]], sizes: Sequence[Size]) -> Iterator[str]:
+def page(table: Table, sizes: Sequence[Size]) -> Iterator[str]:
     """``docs/sizing.md``."""
     about = table["about"]
     yield "<!-- Made by `make docs` from `bench/measured.toml`; change it there. -->"

@@ -64,12 +64,23 @@ def home_of(folder: Path, fleet: Path, *, settings: str = "") -> Iterator[Home]:
         yield home
 
 
-def carry_out(home: Home, fleet: Steered, day: date, *, progress: Callable[[Tally], None]) -> Tally:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """A night. ``planned_s``: how long it took to plan it."""
+
+    tally: Tally
+    planned_s: float
+
+
+def carry_out(home: Home, fleet: Steered, day: date, *, progress: Callable[[Tally], None]) -> Carried:
     """One night in this process, which does nothing else meanwhile."""
     wall = wall_of(fleet.go_to(day))
+    begun_s = time.monotonic()
     night.plan(home, Request(day=day, workers=1, at_once=True, actor=ACTOR), now=wall())
+    planned_s = time.monotonic() - begun_s
     orders = Orders(home=home.path, day=day, at_once=True, purpose="settlement", reason="", actor=ACTOR, until=None)
-    return uvloop.run(worker.run(home, orders, progress=progress, wall=wall))
+    tally = uvloop.run(worker.run(home, orders, progress=progress, wall=wall))
+    return Carried(tally=tally, planned_s=planned_s)
 
 
 def demand_truth(home: Home, fleet: Path, day: date) -> None:

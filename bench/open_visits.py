@@ -56,6 +56,8 @@ class Found:
     """Questions of a visit, each of which is answered before the next is asked."""
     line_s: float
     """What of a visit its round trips take."""
+    process_mb: float
+    """At the end, with no visit open."""
     peak_mb: float
     visit_kb: float
     """Memory at the most open beyond that at the start, a visit."""
@@ -124,7 +126,7 @@ def _read(home_folder: Path, fleet: Steered, told: Connection) -> None:
 
     with open_home(home_folder) as home:
         samples.append(sample(Tally()))
-        samples.append(sample(carry_out(home, fleet, FIRST_DAY, progress=look)))
+        samples.append(sample(carry_out(home, fleet, FIRST_DAY, progress=look).tally))
     told.send((samples, status_kb("VmHWM") / KB))
 
 
@@ -137,10 +139,12 @@ def _found(home: Home, samples: Sequence[Sample], peak_mb: float, seconds: float
     full = [one for one in samples if one.open >= FULL_PART * most.open]
     # Visits that began together end together: only whole visit times say how many end in a second.
     times = int((full[-1].at_s - full[0].at_s) / visit_s)
-    full = [one for one in full if one.at_s <= full[0].at_s + times * visit_s] if times else samples
-    first, last = full[0], full[-1]
+    whole = [one for one in full if one.at_s <= full[0].at_s + times * visit_s]
+    if whole[-1].visits == whole[0].visits:
+        times, whole = 0, list(samples)
+    first, last = whole[0], whole[-1]
     full_s, ended = last.at_s - first.at_s, ended[first.visits : last.visits]
-    mean_open = sum(one.open for one in full) / len(full)
+    mean_open = sum(one.open for one in whole) / len(whole)
     visit_s = sum(row.ended - row.started for row in ended) / US / len(ended)
     trips = sum(json.loads(row.detail)["messages"] for row in ended) / len(ended)
     return Found(
@@ -153,6 +157,7 @@ def _found(home: Home, samples: Sequence[Sample], peak_mb: float, seconds: float
         rate=(last.visits - first.visits) / full_s,
         round_trips=trips,
         line_s=trips * seconds,
+        process_mb=samples[-1].memory_mb,
         peak_mb=peak_mb,
         visit_kb=(most.memory_mb - samples[0].memory_mb) * KB / most.open,
         most_files=max(one.files for one in samples),

@@ -1,18 +1,17 @@
 """What is multiplied for a nation is multiplied rightly, and its page says what was measured."""
 
 import tomllib
-from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
 from bench.leak import MB, slope
-from bench.nation import MEASURED, Constants, constants_of, course, size_of
+from bench.nation import MEASURED, Constants, Table, constants_of, course, size_of
 from bench.nights import Sample
 from kwartier.service.settings import defaults
 from tests.conftest import ROOT
 
-TABLE: Mapping[str, Mapping[str, Mapping[str, float]]] = tomllib.loads(MEASURED.read_text("utf-8"))
+TABLE: Table = tomllib.loads(MEASURED.read_text("utf-8"))
 METERS = 60_000
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from kwartier.errors import InputError
-from kwartier.service.home import STORE, Home
+from kwartier.service.home import Home
 from kwartier.service.night import yesterday
 from kwartier.store.retention import drop, vacuum
 from kwartier.store.rewrite import Rewriter
@@ -27,7 +27,7 @@ def tidy(home: Home, *, keep_days: int | None, wall: Callable[[], float]) -> Tid
 
     ``keep_days`` overrides the setting; 0 keeps everything. ``wall`` gives UTC seconds.
     """
-    folder, keys = home.path / STORE, home.day_keys
+    folder, keys = home.store_folder, home.day_keys
     last = yesterday(wall())
     keep = home.settings.keep_days if keep_days is None else keep_days
     dropped = drop(folder, keys, _first(last, keep)) if keep else 0
