@@ -46,7 +46,10 @@ class Found:
     samples: list[Sample]
     slope_bytes: float
     """Memory a visit in the second half: the median of the slopes between any two samples."""
+    between: list[Sample]
+    """After each night, with no visit open."""
     files_more: int
+    """Descriptors between two nights: at the end, beyond those after half of them."""
     messages: float
     """Questions of a visit that went well, in the last night."""
     plan_us: float
@@ -79,7 +82,7 @@ def main(words: Sequence[str] | None = None) -> None:
         return
     print(f"{found.visits:,} visits, {found.visits_per_s:,.0f} a second, nights and the pauses between them")
     print(f"memory in the second half: {found.slope_bytes:+.1f} bytes a visit (below {MAX_SLOPE_BYTES:.0f})")
-    print(f"descriptors: {found.files_more:+d} (at most {MAX_FILES_MORE:+d})")
+    print(f"descriptors between nights: {found.files_more:+d} (at most {MAX_FILES_MORE:+d})")
     print(f"{found.messages:.1f} questions a visit; planning {found.plan_us:.0f} us a meter")
     print(f"database: {found.database_bytes:,.0f} bytes a visit")
     print("flat" if found.is_flat else "NOT FLAT")
@@ -88,6 +91,7 @@ def main(words: Sequence[str] | None = None) -> None:
 def measure(folder: Path, least: int, world: World, every: int, *, quiet: bool) -> Found:
     """Night after night until there were so many visits."""
     samples: list[Sample] = []
+    between: list[Sample] = []
     with steered(world, folder / "fleet") as fleet, home_of(folder / "home", fleet.files) as home:
         database = home.path / "kwartier.db"
         small_bytes, begun_s, done = database.stat().st_size, time.monotonic(), 0
@@ -97,12 +101,14 @@ def measure(folder: Path, least: int, world: World, every: int, *, quiet: bool) 
                 samples.append(sample(tally, done))
                 if not quiet:
                     one = samples[-1]
-                    print(f"{one.visits:>12,} visits {one.memory_mb:>9,.1f} MB {one.files:>6} descriptors", flush=True)
+                    files = f"{one.files:>6} descriptors with {one.open:>5} visits open"
+                    print(f"{one.visits:>12,} visits {one.memory_mb:>9,.1f} MB {files}", flush=True)
 
         for number in count():
             day = FIRST_DAY + timedelta(days=number)
             carried = carry_out(home, fleet, day, progress=look)
             done += carried.tally.tries
+            between.append(sample(Tally(), done))
             if done >= least:
                 break
         demand_truth(home, fleet.files, day)
@@ -114,8 +120,9 @@ def measure(folder: Path, least: int, world: World, every: int, *, quiet: bool) 
         visits=done,
         visits_per_s=done / taken_s,
         samples=samples,
+        between=between,
         slope_bytes=slope(half),
-        files_more=half[-1].files - half[0].files,
+        files_more=between[-1].files - between[len(between) // 2].files,
         messages=messages,
         plan_us=carried.planned_s / world.count * 1e6,
         database_bytes=grown_bytes / done,
@@ -125,7 +132,8 @@ def measure(folder: Path, least: int, world: World, every: int, *, quiet: bool) 
 def _messages(home: Home, day: date) -> float:
     query = select(visits.c.detail).where(visits.c.date == day + timedelta(days=1), visits.c.outcome == "done")
     with reading(home.engine) as connection:
-        return statistics.mean(json.loads(text)["messages"] for text in connection.execute(query).scalars())
+        counts: list[int] = [json.loads(text)["messages"] for text in connection.execute(query).scalars()]
+    return statistics.mean(counts)
 
 
 def slope(samples: Sequence[Sample]) -> float:
