@@ -2,10 +2,12 @@
 
 Night follows night over one fleet with the usual faults, so that visits which break off, time out and are tried again count as
 well as those that go smoothly. A single object that each visit left behind would be 56 bytes at the least; the slope of the
-second half tells whether there is one. What grows with the fleet or with the files of the store is there after the first half.
+second half tells whether there is one. Take few nights of many meters: a process of an installation has one night, and each
+that this one begins anew brings a thread, with memory of its own that the allocator keeps.
 """
 
 import argparse
+import gc
 import json
 import statistics
 import sys
@@ -23,6 +25,7 @@ from bench.fleet import steered
 from bench.nights import FIRST_DAY, Sample, carry_out, demand_truth, home_of, sample
 from kwartier.collect.engine import Tally
 from kwartier.database import reading
+from kwartier.service import worker
 from kwartier.service.home import Home
 from kwartier.simulate import faults
 from kwartier.simulate.world import World
@@ -68,7 +71,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench leak", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--visits", type=int, default=1_000_000, help="visits in all, at least (default %(default)s)")
-    parser.add_argument("--meters", type=int, default=50_000, help="meters of the fleet (default %(default)s)")
+    parser.add_argument("--meters", type=int, default=500_000, help="meters of the fleet (default %(default)s)")
     parser.add_argument("--every", type=int, help="visits between two samples (default: a twentieth of all)")
     parser.add_argument("--faults", default=faults.DEFAULT, help="of the fleet, as `simulate fleet` knows them")
     chosen = parser.parse_args(words)
@@ -94,6 +97,9 @@ def measure(folder: Path, least: int, world: World, every: int, *, quiet: bool) 
     between: list[Sample] = []
     with steered(world, folder / "fleet") as fleet, home_of(folder / "home", fleet.files) as home:
         database = home.path / "kwartier.db"
+        # As a worker of a night has it.
+        gc.freeze()
+        gc.set_threshold(worker.COLLECT_EVERY)
         small_bytes, begun_s, done = database.stat().st_size, time.monotonic(), 0
 
         def look(tally: Tally) -> None:

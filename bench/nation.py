@@ -37,6 +37,8 @@ POOL = 100_000
 VALUES = 192
 """Values of a day: a quarter each, both directions."""
 GB = 1e9
+HOST_CORES = 4
+SERVER_CORES = 1
 Integers = npt.NDArray[np.int64]
 Table = Mapping[str, Mapping[str, Mapping[str, float]]]
 
@@ -128,7 +130,7 @@ def size_of(meters: int, constants: Constants, settings: Settings) -> Size:
     left_s = window_s - constants.outage_h * HOUR_S
     return Size(
         meters=meters,
-        night=course(meters, ceil(cpu_s / window_s / constants.busy_part), 0, constants, settings),
+        night=course(meters, ceil(cpu_s / (window_s * FIRST_TRIES) / constants.busy_part), 0, constants, settings),
         outage=course(
             meters, ceil(cpu_s / left_s / constants.busy_part), int(constants.outage_h * HOUR_S), constants, settings
         ),
@@ -271,10 +273,12 @@ def table_of(sizes: Sequence[Size]) -> Iterator[str]:
     rows["visits open, at the most, in all"] = [f"{one.night.most_open}" for one in sizes]
     rows["memory of a process (MB)"] = [f"{one.night.process_mb:,.0f}" for one in sizes]
     rows["of its core busy"] = [f"{one.night.busy_part:.0%}" for one in sizes]
+    rows["hosts of four cores, and one that may be gone"] = [f"{_hosts(one.night)} + 1" for one in sizes]
     rows["*after an outage of everything:* processes"] = [f"{one.outage.processes}" for one in sizes]
     rows["its last visit ends"] = [_ended(one.outage) for one in sizes]
     rows["its busiest minute, visits a second"] = [f"{one.outage.most_a_s:,.0f}" for one in sizes]
     rows["its visits open, at the most"] = [f"{one.outage.most_open}" for one in sizes]
+    rows["its hosts of four cores, and one that may be gone"] = [f"{_hosts(one.outage)} + 1" for one in sizes]
     rows["*both:* planning, before the first visit (s)"] = [f"{one.planned_s:,.0f}" for one in sizes]
     rows["CPU of all collectors (core hours)"] = [f"{one.core_hours:.2f}" for one in sizes]
     rows["CPU of a PostgreSQL (core hours)"] = [f"{one.server_core_hours:.2f}" for one in sizes]
@@ -286,6 +290,11 @@ def table_of(sizes: Sequence[Size]) -> Iterator[str]:
         yield f"| {name} | {' | '.join(cells)} |"
         if not number:
             yield "|---" * (len(cells) + 1) + "|"
+
+
+def _hosts(found: Course) -> int:
+    """Of which each has a core for the system, and one has PostgreSQL."""
+    return ceil((found.processes + SERVER_CORES) / (HOST_CORES - 1))
 
 
 def _ended(found: Course) -> str:
@@ -308,8 +317,8 @@ def page(table: Table, sizes: Sequence[Size]) -> Iterator[str]:
     yield ""
     yield from table_of(sizes)
     yield ""
-    yield "A process uses one core. A host of four cores has room for two of them, PostgreSQL and the system; one of eight for"
-    yield "what a nation takes after such an outage. Take a second host for the night in which the first is gone."
+    yield "A process uses one core. Of each host a core is left to the system, and of one another to PostgreSQL. The host that"
+    yield "may be gone is there for the night in which another fails, not for its speed."
     yield ""
     yield "## What was measured"
     yield ""
