@@ -8,7 +8,6 @@ engine opens fewer and the visit is made a little later: no meter pays for that.
 """
 
 import asyncio
-import heapq
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from kwartier.collect.claims import Wanted
 from kwartier.collect.lease import NONE_SHUT, Job, Shut
 from kwartier.collect.limits import UNBOUNDED, Bounds, Limits, Waiting, group_of
 from kwartier.collect.outcome import Again, Done, Outcomes, Task
+from kwartier.collect.retries import Retries
 from kwartier.collect.transports import OUT_OF_LINES
 from kwartier.errors import KwartierError, Retry
 
@@ -150,8 +150,7 @@ class Engine:
         self._given_up: list[Task] = []
         self._unbegun: list[Task] = []
         """Visits that are on their way back to the desk."""
-        self._later: list[tuple[float, int, Again]] = []
-        self._numbers = 0
+        self._later = Retries()
         self._ended: list[Done] = []
         self._batches: deque[list[Done]] = deque()
         self._piece = self._failing = ""
@@ -247,13 +246,14 @@ class Engine:
             await self._let_go(self._first.surplus() + self._again.surplus())
         elif self._has_to_store(now_s):
             await self._store()
-        elif ready := self._ready(self._room.again - self._open_again - self._again.ready):
+        elif ready := self._later.due(self._wall(), min(self._slots_again, LEASED_AT_ONCE)):
             self._piece = "prepare"
+            self.tally.waiting = len(self._later)
             try:
                 tasks = await self._office(lambda: self._desk.prepare(ready))
             except KwartierError:
                 for again in ready:
-                    self._put_off(again)
+                    self._later.put(again)
                 raise
             await self._let_go([task for task in tasks if not self._again.put(task)])
         elif now_s >= self._next_look_s and not self._is_full and self._is_short:
@@ -264,8 +264,7 @@ class Engine:
 
     async def _drop(self, lost: frozenset[str]) -> None:
         """Meters whose lease was taken over are somebody else's; visits to them that are open end by themselves."""
-        self._later = [one for one in self._later if one[2].job.lease not in lost]
-        heapq.heapify(self._later)
+        self._later.drop(lost)
         await self._let_go(self._first.drop(lost) + self._again.drop(lost))
 
     async def _let_go(self, tasks: list[Task]) -> None:
@@ -275,10 +274,6 @@ class Engine:
             self._piece = "give back"
             await self._office(lambda: self._desk.give_back([one.job for one in going], [one.claim for one in going]))
             del self._unbegun[:]
-
-    def _put_off(self, again: Again) -> None:
-        self._numbers += 1
-        heapq.heappush(self._later, (again.at, self._numbers, again))
 
     @property
     def _is_full(self) -> bool:
@@ -293,9 +288,11 @@ class Engine:
     async def _take(self, now_s: float) -> None:
         self._piece = "take"
         first = min(self._room.first, LEASED_AT_ONCE)
-        again = max(0, min(self._room.again - self._open_again - self._again.ready, LEASED_AT_ONCE))
+        again = self._later.allowed(min(self._slots_again, LEASED_AT_ONCE))
         shut, shut_again = self._first.crowded(), self._again.crowded()
         taken = await self._office(lambda: self._desk.take(first, again, shut, shut_again))
+        firsts = sum(not task.tries for task in taken)
+        self._later.taken(firsts, len(taken) - firsts, is_all=firsts < first)
         spare = [task for task in taken if not (self._again if task.tries else self._first).put(task)]
         if spare or len(taken) < first:
             took_s = asyncio.get_running_loop().time() - now_s
@@ -306,13 +303,9 @@ class Engine:
     def _open(self) -> int:
         return self._open_first + self._open_again
 
-    def _ready(self, most: int) -> list[Again]:
-        now = self._wall()
-        ready: list[Again] = []
-        while self._later and len(ready) < min(most, LEASED_AT_ONCE) and self._later[0][0] <= now:
-            ready.append(heapq.heappop(self._later)[2])
-        self.tally.waiting = len(self._later)
-        return ready
+    @property
+    def _slots_again(self) -> int:
+        return max(0, self._room.again - self._open_again - self._again.ready)
 
     def _fill(self) -> None:
         """Begin what may be begun."""
@@ -416,7 +409,8 @@ class Engine:
             self.tally.refused += outcomes.refused
             self.tally.failed += outcomes.failed
             for again in outcomes.again:
-                self._put_off(again)
+                self._later.put(again)
+            self.tally.waiting = len(self._later)
             self._progress(self.tally)
             if len(self._ended) < STORED_AT_ONCE:
                 return
@@ -467,7 +461,7 @@ class Engine:
         while self._ended or self._batches:
             await self._store()
         not_begun = [*self._first, *self._again, *self._given_up, *self._unbegun]
-        left = [again.job for _, _, again in self._later] + [task.job for task in not_begun]
+        left = self._later.jobs() + [task.job for task in not_begun]
         await self._office(lambda: self._desk.give_back(left, [task.claim for task in not_begun]))
         self._later.clear()
         self._first.clear()
