@@ -73,7 +73,8 @@ class Carried:
 
 
 def carry_out(home: Home, fleet: Steered, day: date, *, progress: Callable[[Tally], None]) -> Carried:
-    """One night in this process, which does nothing else meanwhile."""
+    """One night in this process, which does nothing else meanwhile and is set up as a worker is."""
+    worker.collect_seldom()
     wall = wall_of(fleet.go_to(day))
     begun_s = time.monotonic()
     night.plan(home, Request(day=day, workers=1, at_once=True, actor=ACTOR), now=wall())

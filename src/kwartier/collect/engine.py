@@ -292,7 +292,8 @@ class Engine:
         shut, shut_again = self._first.crowded(), self._again.crowded()
         taken = await self._office(lambda: self._desk.take(first, again, shut, shut_again))
         firsts = sum(not task.tries for task in taken)
-        self._later.taken(firsts, len(taken) - firsts, is_all=firsts < first)
+        is_all = firsts < first and self._open_first <= self._room.first // 2
+        self._later.taken(firsts, len(taken) - firsts, is_all=is_all)
         spare = [task for task in taken if not (self._again if task.tries else self._first).put(task)]
         if spare or len(taken) < first:
             took_s = asyncio.get_running_loop().time() - now_s

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from kwartier.collect.lease import Job
 from kwartier.collect.outcome import Again
 
-PART = 1 / 16
+PART = 1 / 32
 """Of so many visits is another try, while there are more first tries than can be begun."""
 SAVED_UP = 100.0
 """More is not made up for later."""
@@ -48,7 +48,7 @@ class Retries:
         return int(max(0, min(most, self._owed)))
 
     def taken(self, firsts: int, others: int, *, is_all: bool) -> None:
-        """So many first tries and others were taken; ``is_all``: there are no more first tries just now."""
+        """So many first tries and others were taken; ``is_all``: first tries leave room, for there are no more just now."""
         if is_all:
             self._owed = math.inf
             return

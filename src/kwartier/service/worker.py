@@ -215,6 +215,12 @@ async def run(
         office.close()
 
 
+def collect_seldom() -> None:
+    """Look for cycles of garbage as a worker process does."""
+    gc.freeze()
+    gc.set_threshold(COLLECT_EVERY)
+
+
 def work(orders: Orders, report: Connection) -> None:
     """The whole life of a worker process: it reports tallies, and at last ``None`` or the sentence of what went wrong."""
     starter = multiprocessing.parent_process()
@@ -225,8 +231,7 @@ def work(orders: Orders, report: Connection) -> None:
         except (BrokenPipeError, OSError):
             return  # nobody listens; the parent's end is noticed by itself
 
-    gc.freeze()
-    gc.set_threshold(COLLECT_EVERY)
+    collect_seldom()
     try:
         with open_home(orders.home) as home:
             uvloop.run(run(home, orders, progress=tell, parent=None if starter is None else starter.sentinel))
