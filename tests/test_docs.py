@@ -127,6 +127,8 @@ def test_the_tutorial_works_as_it_is_written(tmp_path: Path) -> None:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "KWARTIER_HOME": str(tmp_path / "home"),
         "COLUMNS": "160",
+        # Days are local days of the meters: `date` has to be in the same, between their midnight and that of UTC, too.
+        "TZ": "CET-1CEST,M3.5.0,M10.5.0/3",
     }
     port = free_port()
     background: list[subprocess.Popen[str]] = []
