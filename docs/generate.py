@@ -23,8 +23,8 @@ from kwartier.dlms.obis import dotted
 from kwartier.dlms.states import CLIENT, SERVER, ClientState, ServerState, Trigger
 from kwartier.errors import KwartierError, explanations
 from kwartier.gate.purposes import purposes
-from kwartier.service.conditions import meanings, runbook
-from kwartier.service.fitter import causes
+from kwartier.service.alerting.conditions import meanings, runbook
+from kwartier.service.alerting.worklist import causes
 
 FOLDER = Path(__file__).resolve().parent
 WIDTH = 100
@@ -239,7 +239,9 @@ def purpose_page() -> Iterator[str]:
 
 def alert_page() -> Iterator[str]:
     """What somebody has to know, and what somebody has to do."""
-    yield MADE.format(source="`src/kwartier/alerts.toml` and `src/kwartier/fitter.toml`")
+    yield MADE.format(
+        source="`src/kwartier/service/alerting/alerts.toml` and `src/kwartier/service/alerting/worklist.toml`"
+    )
     yield "# Alerts, and the work list"
     yield ""
     yield "A running night looks each minute, `kwartier night alerts` when it is called. An alert is opened once, and ends when"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kwartier.service.conditions import meanings
+from kwartier.service.alerting.conditions import meanings
 from kwartier.service.home import create_home
 from kwartier.service.settings import Settings, defaults
 from tests.cli.command import run

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from kwartier.collect.due import State
-from kwartier.service import webhook
+from kwartier.service.alerting import webhook
 from kwartier.service.home import create_home, open_home
 from tests.cli.command import run
-from tests.service.test_lookout import DAY, put, row
+from tests.service.alerting.test_lookout import DAY, put, row
 
 
 @pytest.fixture

@@ -22,9 +22,9 @@ def alerts(day: NightOption = None, as_json: JsonOption = False, home: HomeOptio
     A night looks by itself each minute. What only a running night knows - its pace, the clock of its host - is not looked at
     here, but shown.
     """
+    from kwartier.service.alerting.watch import look_now
     from kwartier.service.home import open_home
     from kwartier.service.night import yesterday
-    from kwartier.service.watch import look_now
 
     wanted = yesterday(time.time()) if day is None else day.date()
     with open_home(home_folder(home)) as opened:
@@ -54,8 +54,8 @@ def worklist(
     """The meters that no further try will read, as CSV: who has to see to each, why, and since when."""
     from kwartier.disk import write_whole
     from kwartier.errors import InputError
-    from kwartier.service.fitter import as_csv
-    from kwartier.service.fitter import worklist as listed
+    from kwartier.service.alerting.worklist import as_csv
+    from kwartier.service.alerting.worklist import worklist as listed
     from kwartier.service.home import open_home
     from kwartier.service.night import yesterday
 

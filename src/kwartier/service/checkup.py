@@ -12,10 +12,10 @@ from kwartier.cosem.companion import companions, load
 from kwartier.database import troubles as database_troubles
 from kwartier.errors import InputError, KwartierError, explanations
 from kwartier.keys.vault import ENVIRONMENT, FILE_NAME, OTHERS
+from kwartier.service.alerting.watch import webhook_of
 from kwartier.service.files import present, room_for
 from kwartier.service.home import Home, open_home
 from kwartier.service.host_time import synchronised
-from kwartier.service.watch import webhook_of
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 GOOD_FILE_LIMIT = 20_000

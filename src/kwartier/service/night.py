@@ -18,10 +18,10 @@ from kwartier.collect.lease import Leases
 from kwartier.cosem import companion as companions
 from kwartier.errors import InputError, StateError
 from kwartier.model import Meter
+from kwartier.service.alerting.lookout import Lookout
+from kwartier.service.alerting.watch import Watch, usable_webhook
 from kwartier.service.home import Home
 from kwartier.service.host_time import host_clock, steady_s
-from kwartier.service.lookout import Lookout
-from kwartier.service.watch import Watch, usable_webhook
 from kwartier.service.worker import Orders, work
 
 PURPOSE = "settlement"

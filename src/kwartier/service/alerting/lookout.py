@@ -14,8 +14,8 @@ from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
 from kwartier.collect.due import BUFFER_DAYS, OPEN, UNREACHED, State
 from kwartier.database import reading
 from kwartier.keys.counters import WARN_COUNTER
-from kwartier.service import conditions
-from kwartier.service.conditions import CLOCK_NORM_S, LOSS_NEAR_DAY, Code, Drift, Found, Missing, Sample, Tried
+from kwartier.service.alerting import conditions
+from kwartier.service.alerting.conditions import CLOCK_NORM_S, LOSS_NEAR_DAY, Code, Drift, Found, Missing, Sample, Tried
 from kwartier.service.files import room_for
 from kwartier.service.home import Home
 from kwartier.tables import counters, drifts, dues, meter_keys

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, Row, or_, select, update
 
 from kwartier.database import insert_once, reading, writing
 from kwartier.disk import PRIVATE_FILE
-from kwartier.service.conditions import Code, Found, runbook
+from kwartier.service.alerting.conditions import Code, Found, runbook
 from kwartier.tables import alerts
 
 FILE_NAME = "alerts.jsonl"

@@ -72,7 +72,7 @@ class Meaning:
 @cache
 def meanings() -> dict[str, Meaning]:
     """The table of codes."""
-    table = tomllib.loads(files("kwartier").joinpath("alerts.toml").read_text("utf-8"))
+    table = tomllib.loads(files("kwartier.service.alerting").joinpath("alerts.toml").read_text("utf-8"))
     return {code: Meaning(meaning=row["meaning"], advice=row["advice"]) for code, row in table.items()}
 
 

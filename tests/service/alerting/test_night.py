@@ -14,14 +14,14 @@ from sqlalchemy import insert
 from kwartier.collect.due import State
 from kwartier.database import writing
 from kwartier.keys.counters import LAST_COUNTER, CounterKey
-from kwartier.service import webhook
+from kwartier.service.alerting import webhook
 from kwartier.service.home import create_home, open_home
 from kwartier.service.night import Request, watching
 from kwartier.tables import drifts
-from tests.service import test_lookout as march
+from tests.service.alerting import test_lookout as march
+from tests.service.alerting.test_lookout import put, row
+from tests.service.alerting.test_webhook import SECRET, Got, receiver
 from tests.service.street import installed, night, street
-from tests.service.test_lookout import put, row
-from tests.service.test_webhook import SECRET, Got, receiver
 
 DAY = date(2026, 1, 14)
 PATIENCE_S = 120.0

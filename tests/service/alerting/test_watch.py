@@ -9,14 +9,14 @@ import pytest
 
 from kwartier.database import reading
 from kwartier.errors import Retry, StateError
-from kwartier.service.alerts import QUIET_S, Alerts, Notice
-from kwartier.service.conditions import Code, Found
+from kwartier.service.alerting.conditions import Code, Found
+from kwartier.service.alerting.lookout import Look
+from kwartier.service.alerting.record import QUIET_S, Alerts, Notice
+from kwartier.service.alerting.watch import LAST_TRIES_S, LOOK_S, Watch
+from kwartier.service.alerting.webhook import LEAST_PAUSE_S, Webhook
 from kwartier.service.home import Home, create_home, open_home
-from kwartier.service.lookout import Look
-from kwartier.service.watch import LAST_TRIES_S, LOOK_S, Watch
-from kwartier.service.webhook import LEAST_PAUSE_S, Webhook
 from kwartier.tables import alerts
-from tests.service.test_webhook import SECRET, Got, receiver
+from tests.service.alerting.test_webhook import SECRET, Got, receiver
 
 NOW = 1_772_600_000
 SILENT = Found(code=Code.SILENT_COHORT, subject="cell a", text="cell a is silent")

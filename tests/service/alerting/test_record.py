@@ -10,8 +10,8 @@ from sqlalchemy import Engine
 
 from kwartier.database import open_engine, upgrade
 from kwartier.errors import StateError
-from kwartier.service.alerts import KEPT_S, QUIET_S, RECENT_S, Alerts, Notice, append
-from kwartier.service.conditions import Code, Found
+from kwartier.service.alerting.conditions import Code, Found
+from kwartier.service.alerting.record import KEPT_S, QUIET_S, RECENT_S, Alerts, Notice, append
 from tests.postgres import DATABASES, database
 
 NOW = 1_772_600_000

@@ -19,11 +19,11 @@ from kwartier.database import writing
 from kwartier.errors import explanations
 from kwartier.fleet.visits import VisitRecord
 from kwartier.keys.counters import WARN_COUNTER
-from kwartier.service.conditions import Code
-from kwartier.service.fitter import COLUMNS, OTHER, Work, as_csv, causes, ours, worklist
+from kwartier.service.alerting.conditions import Code
+from kwartier.service.alerting.worklist import COLUMNS, OTHER, Work, as_csv, causes, ours, worklist
 from kwartier.service.home import Home, create_home, open_home
 from kwartier.tables import counters, drifts, meter_keys
-from tests.service.test_lookout import DAY, put, row
+from tests.service.alerting.test_lookout import DAY, put, row
 
 CAME = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 

@@ -12,11 +12,11 @@ from sqlalchemy import insert, update
 from kwartier.collect.due import State
 from kwartier.database import writing
 from kwartier.keys.counters import WARN_COUNTER
-from kwartier.service import lookout
-from kwartier.service.conditions import Code, Found, Tried
+from kwartier.service.alerting import lookout
+from kwartier.service.alerting.conditions import Code, Found, Tried
+from kwartier.service.alerting.lookout import Lookout
 from kwartier.service.files import DiskRoom
 from kwartier.service.home import Home, create_home, open_home
-from kwartier.service.lookout import Lookout
 from kwartier.tables import counters, drifts, dues, meter_keys
 from tests.postgres import DATABASES, database
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from kwartier.errors import InputError
-from kwartier.service.webhook import (
+from kwartier.service.alerting.webhook import (
     ENVIRONMENT,
     FILE_NAME,
     LEAST_PAUSE_S,

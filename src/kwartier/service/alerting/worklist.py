@@ -1,6 +1,6 @@
 """The meters that no further try will read: who has to see to each, why, and since when.
 
-The cause is the code of the newest night that tried the meter, explained by ``fitter.toml``. A line that fails once is no
+The cause is the code of the newest night that tried the meter, explained by ``worklist.toml``. A line that fails once is no
 cause; how many nights in a row it takes stands in that table.
 """
 
@@ -18,10 +18,10 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select
 from kwartier.collect.due import BUFFER_DAYS, OPEN, UNREACHED, State
 from kwartier.cosem.clock_steps import BROKEN, BROKEN_S
 from kwartier.database import reading
-from kwartier.service.alerts import shown
-from kwartier.service.conditions import CLOCK_NORM_S, Code
+from kwartier.service.alerting.conditions import CLOCK_NORM_S, Code
+from kwartier.service.alerting.lookout import counters_near_end
+from kwartier.service.alerting.record import shown
 from kwartier.service.home import Home
-from kwartier.service.lookout import counters_near_end
 from kwartier.tables import drifts, dues, visits
 
 BATCH = 500
@@ -57,7 +57,7 @@ def ours() -> frozenset[str]:
 
 
 def _text() -> str:
-    return files("kwartier").joinpath("fitter.toml").read_text("utf-8")
+    return files("kwartier.service.alerting").joinpath("worklist.toml").read_text("utf-8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,13 +11,13 @@ from datetime import date
 from typing import Protocol
 
 from kwartier.errors import InputError, KwartierError, Retry
-from kwartier.service import alerts
-from kwartier.service.alerts import ENDED, OPENED, Alert, Alerts, Notice
-from kwartier.service.conditions import MAX_SUBJECT, Code, Found
+from kwartier.service.alerting import record
+from kwartier.service.alerting.conditions import MAX_SUBJECT, Code, Found
+from kwartier.service.alerting.lookout import Look, Lookout
+from kwartier.service.alerting.record import ENDED, OPENED, Alert, Alerts, Notice
+from kwartier.service.alerting.webhook import Pause, Webhook, secret_of
 from kwartier.service.home import Home
 from kwartier.service.host_time import steady_s
-from kwartier.service.lookout import Look, Lookout
-from kwartier.service.webhook import Pause, Webhook, secret_of
 
 LOOK_S = 60.0
 """How long after a look it looks again."""
@@ -58,7 +58,7 @@ class Watch:
         self._say = say
         self._knows = knows
         self._book = Alerts(home.engine)
-        self._file = home.path / alerts.FILE_NAME
+        self._file = home.path / record.FILE_NAME
         self._source = home.settings.client_system_title.upper()
         self._doubt = ""
         self._pause = Pause()
@@ -149,7 +149,7 @@ class Watch:
             said = "is over" if one.kind == ENDED else alert.text
             self._say(f"alert {alert.code}, {alert.subject}: {said}")
         try:
-            alerts.append(self._file, [one.body(self._source) for one in notices])
+            record.append(self._file, [one.body(self._source) for one in notices])
         except OSError as error:
             self._complain(f"{self._file.name} cannot be written: {error.strerror}")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kwartier.collect.due import BUFFER_DAYS
-from kwartier.service.conditions import (
+from kwartier.service.alerting.conditions import (
     CHANCE,
     CLOCK_NORM_S,
     MAX_NAMED,
