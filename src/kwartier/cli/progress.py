@@ -43,6 +43,8 @@ class Shown:
         more = (
             f"{progress.open} open, {progress.waiting} to be tried again, {progress.refused + progress.failed} missed"
         )
+        if progress.away:
+            more += f", no visit begins: {progress.away}"
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, total=progress.due, completed=done, more=more)
         elif time.monotonic() >= self._next_s:

@@ -58,6 +58,8 @@ class Progress:
     open: int = 0
     most_open: int = 0
     tries: int = 0
+    away: str = ""
+    """What is waited for, by the code of an error: no visit begins meanwhile."""
     waiting: int = 0
 
 
@@ -66,6 +68,7 @@ class _Worker:
     process: BaseProcess
     report: Connection
     told: dict[str, int] = field(default_factory=dict)
+    away: str = ""
     complaint: str | None = None
     ended: bool = False
 
@@ -235,6 +238,7 @@ def _listen(workers: list[_Worker]) -> None:
             while pipe.poll():
                 said = pipe.recv()
                 if isinstance(said, dict):
+                    one.away = str(said.pop("away", ""))
                     one.told = said
                 elif isinstance(said, str):
                     one.complaint = said
@@ -245,6 +249,7 @@ def _listen(workers: list[_Worker]) -> None:
 def _sum_up(workers: list[_Worker], progress: Progress) -> None:
     for name in ("stored", "refused", "failed", "open", "most_open", "tries", "waiting"):
         setattr(progress, name, sum(one.told.get(name, 0) for one in workers))
+    progress.away = next((one.away for one in workers if one.away and not one.ended), "")
 
 
 @contextmanager
