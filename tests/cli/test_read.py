@@ -3,13 +3,14 @@
 import json
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from kwartier.clock import local_day
 from kwartier.service.home import Home
 from kwartier.service.reading import Report, Request, read
 from kwartier.simulate.fleet import SimulatedConnection
@@ -17,6 +18,8 @@ from tests.cli.command import Ran, run
 from tests.living import fleet
 
 Command = Callable[..., Ran]
+
+TIMEZONE = "Europe/Amsterdam"
 
 
 @pytest.fixture
@@ -113,7 +116,7 @@ def test_a_day_that_is_not_over_and_a_purpose_that_is_none_are_refused(
     command: Command, living: tuple[Home, list[SimulatedConnection]]
 ) -> None:
     name = living[1][0].meter
-    ran = command("read", name, "--from", f"{datetime.now(UTC).date()}")
+    ran = command("read", name, "--from", f"{local_day(int(time.time()), TIMEZONE)}")
     assert (ran.code, ran.out) == (2, "")
     assert "[day-not-over]" in ran.err
     ran = command("read", name, "--from", "2026-03-04", "--purpose", "curiosity")

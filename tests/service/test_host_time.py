@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kwartier.clock import local_day
 from kwartier.collect.claims import Claims
 from kwartier.collect.host_clock import MAX_DOUBT_S, HostClock
 from kwartier.errors import StateError
@@ -16,6 +17,8 @@ from kwartier.service.host_time import STA_UNSYNC, TIME_ERROR, host_clock, stead
 from kwartier.service.night import doubts
 from kwartier.service.reading import Request, read
 from tests.living import fleet
+
+TIMEZONE = "Europe/Amsterdam"
 
 
 class Kernel:
@@ -79,7 +82,7 @@ def test_a_read_is_refused_before_anything_is_claimed(tmp_path: Path, monkeypatc
                 read(home, request)
             assert caught.value.code == "host-clock"
             assert home.visits.of_meter(connections[0].meter) == []
-            assert Claims(home.engine).proof(datetime.now(UTC).date()).claims == 0
+            assert Claims(home.engine).proof(local_day(int(time.time()), TIMEZONE)).claims == 0
 
 
 def test_who_watches_a_night_hears_of_a_doubt_once_and_of_its_end() -> None:

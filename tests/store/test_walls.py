@@ -9,6 +9,8 @@ SOURCE = ROOT / "src" / "kwartier"
 LIBRARIES = ("deltalake", "pyarrow.parquet", "pyarrow.dataset")
 ROWFILE = SOURCE / "rowfile.py"
 """Reads and writes the files of operators, and knows of no store."""
+TABLEFILE = SOURCE / "tablefile.py"
+"""Reads and writes tables of the database, in which there are no readings."""
 
 
 def imported(path: Path) -> set[str]:
@@ -28,8 +30,8 @@ def opens_tables(path: Path) -> bool:
 
 def test_only_the_store_and_the_reader_of_operators_files_open_tables() -> None:
     found = {path for path in SOURCE.rglob("*.py") if opens_tables(path)}
-    assert {path.parent.name for path in found - {ROWFILE}} == {"store"}
-    assert ROWFILE in found
+    assert {path.parent.name for path in found - {ROWFILE, TABLEFILE}} == {"store"}
+    assert {ROWFILE, TABLEFILE} <= found
 
 
 def test_the_reader_of_the_store_is_the_gates_alone() -> None:

@@ -10,30 +10,15 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Final
 
-import pyarrow
-import pyarrow.parquet as pq
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Connection,
-    Date,
-    Engine,
-    Integer,
-    LargeBinary,
-    Table,
-    insert,
-    literal,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import Connection, Engine, insert, literal, select, update
 
+from kwartier import tablefile
 from kwartier.clock import local_day
 from kwartier.database import open_engine, revision, snapshot, sqlite_url, upgrade, writing
 from kwartier.disk import PRIVATE_FILE, PRIVATE_FOLDER, sync_folder, write_once
@@ -49,7 +34,6 @@ TABLES: Final = "tables"
 FORMAT = 1
 RESTORE_JUMP = 1_000_000
 """A visit is given 16 counters and a meter six visits a day at the most: this is enough for decades."""
-ROWS_AT_ONCE = 10_000
 READ_BYTES = 1 << 20
 MAX_MANIFEST_BYTES = 1 << 28
 MAX_TRIES = 5
@@ -111,17 +95,8 @@ def create(home: Home, target: Path, *, wall: Callable[[], float], with_key: boo
 def _dump(engine: Engine, folder: Path) -> dict[str, int]:
     """Every table as it was at one moment, a file each; how many rows."""
     folder.mkdir(mode=PRIVATE_FOLDER)
-    counted: dict[str, int] = {}
     with snapshot(engine) as connection:
-        for table in metadata.sorted_tables:
-            schema = _schema(table)
-            found = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(select(table))
-            counted[table.name] = 0
-            with pq.ParquetWriter(folder / f"{table.name}.parquet", schema, compression="zstd") as out:
-                for page in found.mappings().partitions(ROWS_AT_ONCE):
-                    out.write_table(pyarrow.Table.from_pylist([dict(row) for row in page], schema))
-                    counted[table.name] += len(page)
-    return counted
+        return tablefile.dump(connection, metadata, folder)
 
 
 def _copy_store(home: Home, target: Path, version: int) -> int:
@@ -130,33 +105,11 @@ def _copy_store(home: Home, target: Path, version: int) -> int:
         return copying.NOTHING
     later = list(copying.batches_after(home.store_folder, version))
     wanted = {name for _, batches in later for name in batches}
-    noted = wanted.intersection(_column(target / TABLES / f"{visits.name}.parquet", "id")) if wanted else wanted
+    noted = wanted.intersection(tablefile.column(target / TABLES, visits, "id")) if wanted else wanted
     version = copying.consistent(version, later, noted.__contains__)
     if version != copying.NOTHING:
         copying.copy(home.store_folder, target / STORE, version)
     return version
-
-
-def _column(path: Path, name: str) -> Iterator[str]:
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(columns=[name]):
-            yield from map(str, batch.column(0).to_pylist())
-
-
-def _schema(table: Table) -> pyarrow.Schema:
-    """The columns of a table, as a file has them."""
-    kinds = (
-        (Boolean, pyarrow.bool_()),
-        (BigInteger, pyarrow.int64()),
-        (Integer, pyarrow.int64()),
-        (Date, pyarrow.date32()),
-        (LargeBinary, pyarrow.binary()),
-    )
-    found = []
-    for column in table.columns:
-        kind = next((theirs for ours, theirs in kinds if isinstance(column.type, ours)), pyarrow.string())
-        found.append(pyarrow.field(column.name, kind, nullable=bool(column.nullable)))
-    return pyarrow.schema(found)
 
 
 def _copy_private(source: Path, target: Path) -> None:
@@ -238,7 +191,7 @@ def restore(folder: Path, home: Path, *, wall: Callable[[], float], database: st
         shutil.copytree(folder / STORE, store)
         upgrade(engine, manifest.schema)
         with writing(engine) as connection:
-            _load(connection, folder / TABLES)
+            tablefile.load(connection, metadata, folder / TABLES)
         upgrade(engine)
         with writing(engine) as connection:
             _move_on(connection, settings.own_title.hex(), manifest.made_at, int(wall()))
@@ -253,26 +206,6 @@ def restore(folder: Path, home: Path, *, wall: Callable[[], float], database: st
         text_of = settings_file.with_database(text_of, database)
     write_once(home / settings_file.FILE_NAME, text_of)
     return manifest
-
-
-def _load(connection: Connection, folder: Path) -> None:
-    for table in metadata.sorted_tables:
-        path = folder / f"{table.name}.parquet"
-        if not path.exists():  # a table that the schema of the backup did not have
-            continue
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
-                if batch.num_rows:
-                    connection.execute(insert(table), batch.to_pylist())
-        _continue_numbers(connection, table)
-
-
-def _continue_numbers(connection: Connection, table: Table) -> None:
-    """PostgreSQL counts on from what it has given out itself, not from what is there."""
-    column = table.autoincrement_column
-    if connection.dialect.name == "postgresql" and column is not None and column.autoincrement is True:
-        words = f"SELECT setval(pg_get_serial_sequence('{table.name}', '{column.name}'), coalesce(max({column.name}), 0) + 1)"
-        connection.execute(text(f"{words} FROM {table.name}"))
 
 
 def _move_on(connection: Connection, title: str, made_at: int, now: int) -> None:
