@@ -222,23 +222,50 @@ def test_a_restore_that_is_broken_off_leaves_no_installation(
 def test_the_cut_of_the_log_fits_to_the_database_however_writers_interleave(
     moves: list[int], data: st.DataObject
 ) -> None:
-    """Each writer notes, appends and marks batch after batch; the snapshot is taken at some moment after the first look."""
-    order = ("note", "append", "mark")
+    """Each writer notes a batch, keeps the key of its day, appends and marks it; the snapshot is taken after the first look."""
+    order = ("note", "key", "append", "mark")
     at = [0, 0, 0, 0]
     history: list[tuple[str, str]] = []
     for writer in moves:
-        history.append((order[at[writer] % 3], f"{writer}-{at[writer] // 3}"))
+        history.append((order[at[writer] % 4], f"{writer}-{at[writer] // 4}"))
         at[writer] += 1
     look = data.draw(st.integers(0, len(history)))
     snapshot = data.draw(st.integers(look, len(history)))
     log = [batch for kind, batch in history if kind == "append"]
     version = sum(kind == "append" for kind, _ in history[:look]) - 1
-    noted = {batch for kind, batch in history[:snapshot] if kind == "note"}
-    marked = {batch for kind, batch in history[:snapshot] if kind == "mark"}
-    later = [(number, (batch,)) for number, batch in enumerate(log) if number > version]
-    kept = set(log[: copying.consistent(version, later, noted.__contains__) + 1])
-    assert marked <= kept, "what is called stored is there"
-    assert kept <= noted, "and nothing that nobody knows of"
+    known = {kind: {batch for done, batch in history[:snapshot] if done == kind} for kind in order}
+    keys = {batch[-1] for batch in known["key"]}
+
+    def is_known(one: copying.Commit) -> bool:
+        return known["note"].issuperset(one.batches) and keys.issuperset(one.days)
+
+    later = [
+        copying.Commit(number, (batch,), frozenset({batch[-1]})) for number, batch in enumerate(log) if number > version
+    ]
+    kept = set(log[: copying.consistent(version, later, is_known) + 1])
+    assert known["mark"] <= kept, "what is called stored is there"
+    assert kept <= known["note"], "and nothing that nobody knows of"
+    assert {batch[-1] for batch in kept} <= keys, "nor anything that nobody can open"
+
+
+@pytest.mark.parametrize("is_keyed", [True, False])
+def test_a_file_whose_key_came_after_the_snapshot_is_not_taken_along(tmp_path: Path, is_keyed: bool) -> None:
+    with days(tmp_path, 6) as street:
+        home, day = installed(tmp_path, street.out), street.turn_to(0)
+        plan(home, street, day)
+        assert end(begin(home, street, day)) == 0
+    target = tmp_path / "target"
+    target.mkdir()
+    with open_home(home) as opened:
+        newest = copying.newest(opened.store_folder)
+        backup._dump(opened.engine, target / TABLES)
+        if not is_keyed:
+            keys = target / TABLES / "day_key.parquet"
+            pq.write_table(pq.read_table(keys).slice(0, 0), keys)
+        empty = 0  # the commit that made the table
+        assert newest > empty
+        assert backup._copy_store(opened, target, copying.NOTHING) == (newest if is_keyed else empty)
+    assert bool(list((target / "store").rglob("*.parquet"))) == is_keyed
 
 
 def test_a_file_that_went_away_while_it_was_copied_begins_it_anew(

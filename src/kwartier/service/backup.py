@@ -27,7 +27,7 @@ from kwartier.keys.vault import FILE_NAME as KEY_FILE
 from kwartier.service import settings as settings_file
 from kwartier.service.home import DATABASE_FILE, STORE, Home
 from kwartier.store import copying
-from kwartier.tables import counters, metadata, meter_keys, restores, visits
+from kwartier.tables import counters, day_keys, metadata, meter_keys, restores, visits
 
 MANIFEST: Final = "manifest.json"
 TABLES: Final = "tables"
@@ -103,10 +103,15 @@ def _copy_store(home: Home, target: Path, version: int) -> int:
     (target / STORE).mkdir(mode=PRIVATE_FOLDER)
     if copying.newest(home.store_folder) == copying.NOTHING:
         return copying.NOTHING
-    later = list(copying.batches_after(home.store_folder, version))
-    wanted = {name for _, batches in later for name in batches}
+    later = list(copying.commits_after(home.store_folder, version))
+    wanted = {name for one in later for name in one.batches}
     noted = wanted.intersection(tablefile.column(target / TABLES, visits, "id")) if wanted else wanted
-    version = copying.consistent(version, later, noted.__contains__)
+    days = set(tablefile.column(target / TABLES, day_keys, "day"))
+
+    def is_known(one: copying.Commit) -> bool:
+        return noted.issuperset(one.batches) and (home.day_keys is None or days.issuperset(one.days))
+
+    version = copying.consistent(version, later, is_known)
     if version != copying.NOTHING:
         copying.copy(home.store_folder, target / STORE, version)
     return version

@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from deltalake import DeltaTable
@@ -26,25 +27,36 @@ def newest(folder: Path) -> int:
     return max((int(path.stem) for path in _entries(folder)), default=NOTHING)
 
 
-def batches_after(folder: Path, version: int) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Each later version, in order, and the batches that were appended by it: none by a rewrite."""
+class Commit(NamedTuple):
+    """A version of the table: the batches that were appended by it, none by a rewrite, and the local days of its new files."""
+
+    version: int
+    batches: tuple[str, ...]
+    days: frozenset[str]
+
+
+def commits_after(folder: Path, version: int) -> Iterator[Commit]:
+    """Each later version, in order."""
     for path in sorted(_entries(folder)):
         if int(path.stem) > version:
             actions = [json.loads(line) for line in path.read_bytes().splitlines()]
             names = [one["txn"]["appId"] for one in actions if "txn" in one]
-            yield int(path.stem), tuple(name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX))
+            batches = tuple(name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX))
+            days = frozenset(one["add"]["partitionValues"]["day"] for one in actions if "add" in one)
+            yield Commit(int(path.stem), batches, days)
 
 
-def consistent(version: int, later: Iterable[tuple[int, tuple[str, ...]]], is_noted: Callable[[str], bool]) -> int:
+def consistent(version: int, later: Iterable[Commit], is_known: Callable[[Commit], bool]) -> int:
     """How far the log goes that fits to a database which was looked at after ``version`` was the newest.
 
     A batch is noted in the database before it is appended and called stored afterwards. So whatever the database calls stored
-    was appended before any batch that it has not noted, and the log may be cut there.
+    was appended before any batch that it has not noted, and the log may be cut there. The same goes for the key of a day,
+    which is kept between the two: a file without its key is none.
     """
-    for number, batches in later:
-        if not all(map(is_noted, batches)):
+    for one in later:
+        if not is_known(one):
             break
-        version = number
+        version = one.version
     return version
 
 
