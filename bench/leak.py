@@ -7,7 +7,6 @@ that this one begins anew brings a thread, with memory of its own that the alloc
 """
 
 import argparse
-import gc
 import json
 import statistics
 import sys
@@ -25,7 +24,6 @@ from bench.fleet import steered
 from bench.nights import FIRST_DAY, Sample, carry_out, demand_truth, home_of, sample
 from kwartier.collect.engine import Tally
 from kwartier.database import reading
-from kwartier.service import worker
 from kwartier.service.home import Home
 from kwartier.simulate import faults
 from kwartier.simulate.world import World
@@ -97,9 +95,6 @@ def measure(folder: Path, least: int, world: World, every: int, *, quiet: bool) 
     between: list[Sample] = []
     with steered(world, folder / "fleet") as fleet, home_of(folder / "home", fleet.files) as home:
         database = home.path / "kwartier.db"
-        # As a worker of a night has it.
-        gc.freeze()
-        gc.set_threshold(worker.COLLECT_EVERY)
         small_bytes, begun_s, done = database.stat().st_size, time.monotonic(), 0
 
         def look(tally: Tally) -> None:

@@ -12,7 +12,7 @@ import sys
 import time
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from math import ceil
@@ -107,9 +107,8 @@ def main(words: Sequence[str] | None = None) -> None:
     table = tomllib.loads(MEASURED.read_text("utf-8"))
     constants = constants_of(table)
     sizes = [size_of(meters, constants, defaults()) for meters in chosen.meters]
-    lines = list(page(table, sizes))
     if chosen.page is not None:
-        chosen.page.write_text("\n".join(lines), "utf-8")
+        chosen.page.write_text(page(table, sizes), "utf-8")
     elif chosen.json:
         print(json.dumps([asdict(one) for one in sizes], indent=2))
     else:
@@ -156,7 +155,6 @@ def course(meters: int, processes: int, outage_s: int, constants: Constants, set
     generator = np.random.default_rng(SEED)
     window_s, plan_s = _window_s(settings), ceil(meters * constants.plan_us / 1e6)
     cells = _cells(meters, constants)
-    due = np.array_split(np.zeros(0, np.int64), window_s)
     moments = generator.integers(0, int(window_s * FIRST_TRIES), meters)
     order = np.argsort(moments, kind="stable")
     due = np.split(cells[order], np.searchsorted(moments[order], np.arange(1, window_s)))
@@ -266,30 +264,10 @@ def meters_of_all(cells: int) -> int:
 
 def table_of(sizes: Sequence[Size]) -> Iterator[str]:
     """The sizing table, in Markdown: a column a fleet."""
-    rows: dict[str, list[str]] = {"": [f"{one.meters:,}".replace(",", " ") for one in sizes]}
-    rows["*a night:* processes of the collector"] = [f"{one.night.processes}" for one in sizes]
-    rows["the last visit ends, after the window opened"] = [_ended(one.night) for one in sizes]
-    rows["visits a second, in the busiest minute"] = [f"{one.night.most_a_s:,.0f}" for one in sizes]
-    rows["visits open, at the most, in all"] = [f"{one.night.most_open}" for one in sizes]
-    rows["memory of a process (MB)"] = [f"{one.night.process_mb:,.0f}" for one in sizes]
-    rows["of its core busy"] = [f"{one.night.busy_part:.0%}" for one in sizes]
-    rows["hosts of four cores, and one that may be gone"] = [f"{_hosts(one.night)} + 1" for one in sizes]
-    rows["*after an outage of everything:* processes"] = [f"{one.outage.processes}" for one in sizes]
-    rows["its last visit ends"] = [_ended(one.outage) for one in sizes]
-    rows["its busiest minute, visits a second"] = [f"{one.outage.most_a_s:,.0f}" for one in sizes]
-    rows["its visits open, at the most"] = [f"{one.outage.most_open}" for one in sizes]
-    rows["its hosts of four cores, and one that may be gone"] = [f"{_hosts(one.outage)} + 1" for one in sizes]
-    rows["*both:* planning, before the first visit (s)"] = [f"{one.planned_s:,.0f}" for one in sizes]
-    rows["CPU of all collectors (core hours)"] = [f"{one.core_hours:.2f}" for one in sizes]
-    rows["CPU of a PostgreSQL (core hours)"] = [f"{one.server_core_hours:.2f}" for one in sizes]
-    rows["`store tidy` (s)"] = [f"{one.rewritten_s:,.0f}" for one in sizes]
-    rows["registry (GB)"] = [f"{one.registry_gb:.2f}" for one in sizes]
-    rows["readings, each night (GB)"] = [f"{one.store_gb:.2f}" for one in sizes]
-    rows["records in the database, each night (GB)"] = [f"{one.database_gb:.2f}" for one in sizes]
-    for number, (name, cells) in enumerate(rows.items()):
-        yield f"| {name} | {' | '.join(cells)} |"
-        if not number:
-            yield "|---" * (len(cells) + 1) + "|"
+    yield f"| | {' | '.join(f'{one.meters:,}'.replace(',', ' ') for one in sizes)} |"
+    yield "|---" * (len(sizes) + 1) + "|"
+    for name, told in ROWS:
+        yield f"| {name} | {' | '.join(told(one) for one in sizes)} |"
 
 
 def _hosts(found: Course) -> int:
@@ -304,48 +282,80 @@ def _ended(found: Course) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}"
 
 
-def page(table: Table, sizes: Sequence[Size]) -> Iterator[str]:
+ROWS: Sequence[tuple[str, Callable[[Size], str]]] = (
+    ("*a night:* processes of the collector", lambda one: f"{one.night.processes}"),
+    ("the last visit ends, after the window opened", lambda one: _ended(one.night)),
+    ("visits a second, in the busiest minute", lambda one: f"{one.night.most_a_s:,.0f}"),
+    ("visits open, at the most, in all", lambda one: f"{one.night.most_open}"),
+    ("memory of a process (MB)", lambda one: f"{one.night.process_mb:,.0f}"),
+    ("of its core busy", lambda one: f"{one.night.busy_part:.0%}"),
+    ("hosts of four cores, and one that may be gone", lambda one: f"{_hosts(one.night)} + 1"),
+    ("*after an outage of everything:* processes", lambda one: f"{one.outage.processes}"),
+    ("its last visit ends", lambda one: _ended(one.outage)),
+    ("its busiest minute, visits a second", lambda one: f"{one.outage.most_a_s:,.0f}"),
+    ("its visits open, at the most", lambda one: f"{one.outage.most_open}"),
+    ("its hosts of four cores, and one that may be gone", lambda one: f"{_hosts(one.outage)} + 1"),
+    ("*both:* planning, before the first visit (s)", lambda one: f"{one.planned_s:,.0f}"),
+    ("CPU of all collectors (core hours)", lambda one: f"{one.core_hours:.2f}"),
+    ("CPU of a PostgreSQL (core hours)", lambda one: f"{one.server_core_hours:.2f}"),
+    ("`store tidy` (s)", lambda one: f"{one.rewritten_s:,.0f}"),
+    ("registry (GB)", lambda one: f"{one.registry_gb:.2f}"),
+    ("readings, each night (GB)", lambda one: f"{one.store_gb:.2f}"),
+    ("records in the database, each night (GB)", lambda one: f"{one.database_gb:.2f}"),
+)
+"""The sizing table: what a row says of a fleet."""
+PAGE = """\
+<!-- Made by `make docs` from `bench/measured.toml`; change it there. -->
+# How large it has to be
+
+Nobody has run twelve million meters here. What one visit costs was measured, and the table multiplies it, second
+by second: meters become due as the plan spreads them over three quarters of the window, begin as the bounds of the
+cells, the slots and the cores allow, and take as long as their answers do. Settings are the defaults, with a window
+from 00:00 to 06:00. The second course has no network at all for the first hours of it.
+
+{sizes}
+
+A process uses one core. Of each host a core is left to the system, and of one another to PostgreSQL. The host that
+may be gone is there for the night in which another fails, not for its speed.
+
+## What was measured
+
+{machine}; {alone}.
+
+| | value | `make bench ARGS=...` | what it is |
+|---|---:|---|---|
+{measured}
+
+## What is assumed
+
+| | value | what it is |
+|---|---:|---|
+{assumed}
+
+## What is multiplied, and may not be so
+
+- Processes are taken to add up. Two measured ones shared two cores with the simulator; more never ran at once.
+- The database was as large as the measured fleet. Its indexes are deeper with twelve million meters, and a server
+  on another machine adds a round trip to each statement for hundreds of visits; no open visit waits for it.
+- Planning goes before the first visit, in one process; readings lie on a disk of the host, not on a network.
+- Latencies, parts that fail and cells are orders of magnitude, not measurements of any network.
+- The cores do nothing else. Where other work runs on them, the rates shrink by what it takes.
+- Nobody looks at readings meanwhile. Evaluations read the same store and belong on hosts of their own.
+"""
+
+
+def page(table: Table, sizes: Sequence[Size]) -> str:
     """``docs/sizing.md``."""
-    about = table["about"]
-    yield "<!-- Made by `make docs` from `bench/measured.toml`; change it there. -->"
-    yield "# How large it has to be"
-    yield ""
-    yield "Nobody has run twelve million meters here. What one visit costs was measured, and the table multiplies it, second"
-    yield "by second: meters become due as the plan spreads them over three quarters of the window, begin as the bounds of the"
-    yield "cells, the slots and the cores allow, and take as long as their answers do. Settings are the defaults, with a window"
-    yield "from 00:00 to 06:00. The second course has no network at all for the first hours of it."
-    yield ""
-    yield from table_of(sizes)
-    yield ""
-    yield "A process uses one core. Of each host a core is left to the system, and of one another to PostgreSQL. The host that"
-    yield "may be gone is there for the night in which another fails, not for its speed."
-    yield ""
-    yield "## What was measured"
-    yield ""
-    yield f"{about['machine']}; {'nothing else ran' if about['quiet'] else '**while others used the same cores**'}."
-    yield ""
-    yield "| | value | `make bench ARGS=...` | what it is |"
-    yield "|---|---:|---|---|"
-    for name, row in table["measured"].items():
-        yield f"| {name} | {row['value']} | `{row['command']}` | {row['means']} |"
-    yield ""
-    yield "## What is assumed"
-    yield ""
-    yield "| | value | what it is |"
-    yield "|---|---:|---|"
-    for name, row in table["assumed"].items():
-        yield f"| {name} | {row['value']} | {row['means']} |"
-    yield ""
-    yield "## What is multiplied, and may not be so"
-    yield ""
-    yield "- Processes are taken to add up. Two measured ones shared two cores with the simulator; more never ran at once."
-    yield "- The database was as large as the measured fleet. Its indexes are deeper with twelve million meters, and a server"
-    yield "  on another machine adds a round trip to each statement for hundreds of visits; no open visit waits for it."
-    yield "- Planning goes before the first visit, in one process; readings lie on a disk of the host, not on a network."
-    yield "- Latencies, parts that fail and cells are orders of magnitude, not measurements of any network."
-    yield "- The cores do nothing else. Where other work runs on them, the rates shrink by what it takes."
-    yield "- Nobody looks at readings meanwhile. Evaluations read the same store and belong on hosts of their own."
-    yield ""
+    about, measured, assumed = table["about"], table["measured"], table["assumed"]
+    return PAGE.format(
+        sizes="\n".join(table_of(sizes)),
+        machine=about["machine"],
+        alone="nothing else ran" if about["quiet"] else "**while others used the same cores**",
+        measured="\n".join(
+            f"| {name} | {row['value']} | `{row['command']}` | {row['means']} |" for name, row in measured.items()
+        ),
+        assumed="\n".join(f"| {name} | {row['value']} | {row['means']} |" for name, row in assumed.items()),
+    )
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def status_kb(name: str) -> int:
 
 @contextmanager
 def home_of(folder: Path, fleet: Path, *, settings: str = "") -> Iterator[Home]:
-    """A new home in ``folder`` that knows the fleet whose files are in ``fleet``."""
+    """A new home in ``folder`` that knows the fleet whose files are in ``fleet``; this process is set up as a worker is."""
     create_home(folder)
     with (folder / "kwartier.toml").open("a", encoding="utf-8") as out:
         out.write(settings)
@@ -61,6 +61,7 @@ def home_of(folder: Path, fleet: Path, *, settings: str = "") -> Iterator[Home]:
     with open_home(folder) as home:
         home.registry.import_file(fleet / "fleet.csv", at=0)
         home.keyring.import_file(fleet / "keys.csv", at=0, actor=ACTOR, own_title=home.settings.own_title)
+        worker.collect_seldom()
         yield home
 
 
@@ -73,8 +74,7 @@ class Carried:
 
 
 def carry_out(home: Home, fleet: Steered, day: date, *, progress: Callable[[Tally], None]) -> Carried:
-    """One night in this process, which does nothing else meanwhile and is set up as a worker is."""
-    worker.collect_seldom()
+    """One night in this process, which does nothing else meanwhile."""
     wall = wall_of(fleet.go_to(day))
     begun_s = time.monotonic()
     night.plan(home, Request(day=day, workers=1, at_once=True, actor=ACTOR), now=wall())

@@ -23,6 +23,7 @@ from bench.fleet import Steered, steered
 from bench.nights import FIRST_DAY, KB, Sample, carry_out, demand_truth, home_of, sample, status_kb
 from kwartier.collect.engine import Tally
 from kwartier.database import reading
+from kwartier.service import worker
 from kwartier.service.home import Home, open_home
 from kwartier.service.worker import RETRY_PART
 from kwartier.simulate import faults
@@ -124,6 +125,7 @@ def _read(home_folder: Path, fleet: Steered, told: Connection) -> None:
         if not samples or time.monotonic() - samples[-1].at_s >= EVERY_S:
             samples.append(sample(tally))
 
+    worker.collect_seldom()
     with open_home(home_folder) as home:
         samples.append(sample(Tally()))
         samples.append(sample(carry_out(home, fleet, FIRST_DAY, progress=look).tally))

@@ -215,6 +215,13 @@ def test_a_restore_that_is_broken_off_leaves_no_installation(
     assert caught.value.code == "no-home"
 
 
+def test_companions_of_its_own_come_along(street_home: Path, tmp_path: Path) -> None:
+    (street_home / "companions").mkdir()
+    (street_home / "companions" / "ours.toml").write_text("# as made here\n", "utf-8")
+    backup.restore(taken(street_home, tmp_path / "backup"), tmp_path / "new", wall=time.time)
+    assert (tmp_path / "new" / "companions" / "ours.toml").read_text("utf-8") == "# as made here\n"
+
+
 # Where the log is cut.
 
 

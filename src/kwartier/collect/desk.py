@@ -352,12 +352,8 @@ class Desk:
             elif result is not None and result.layout is not None and result.layout != task.layout:
                 layouts[name] = result.layout
             left_s = None if result is None else result.left_s
-            if left_s is not None:
-                known = task.drift_s
-                if (known is None and abs(left_s) >= DRIFT_STEP_S) or (
-                    known is not None and abs(left_s - known) >= DRIFT_STEP_S
-                ):
-                    drifts.append((name, left_s))
+            if left_s is not None and abs(left_s - (task.drift_s or 0)) >= DRIFT_STEP_S:
+                drifts.append((name, left_s))
         self._keyring.counters.accepted_within(connection, heard)
         self._visits.save_layouts_within(connection, layouts, at=at)
         self._visits.forget_layouts_within(connection, stale)

@@ -25,7 +25,7 @@ from kwartier.disk import PRIVATE_FILE, PRIVATE_FOLDER, sync_folder, write_once
 from kwartier.errors import InputError, StateError
 from kwartier.keys.vault import FILE_NAME as KEY_FILE
 from kwartier.service import settings as settings_file
-from kwartier.service.home import DATABASE_FILE, STORE, Home
+from kwartier.service.home import COMPANIONS, DATABASE_FILE, STORE, Home, store_folder, vault_folder
 from kwartier.store import copying
 from kwartier.tables import counters, day_keys, metadata, meter_keys, restores, visits
 
@@ -75,7 +75,9 @@ def create(home: Home, target: Path, *, wall: Callable[[], float], with_key: boo
             shutil.rmtree(target / TABLES)
             shutil.rmtree(target / STORE)
     _copy_private(home.path / settings_file.FILE_NAME, target / settings_file.FILE_NAME)
-    key = (Path(home.settings.vault) if home.settings.vault else home.path) / KEY_FILE
+    if home.companion_folder.exists():
+        shutil.copytree(home.companion_folder, target / COMPANIONS)
+    key = home.vault_folder / KEY_FILE
     if with_key and key.exists():
         _copy_private(key, target / KEY_FILE)
     schema = revision(home.engine)
@@ -183,7 +185,7 @@ def restore(folder: Path, home: Path, *, wall: Callable[[], float], database: st
         raise InputError("bad-home", f"{home} is not empty: a backup is restored into a folder of its own")
     settings = settings_file.load(folder)
     home.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-    store = Path(settings.store) if settings.store else home / STORE
+    store = store_folder(home, settings)
     if store.exists():
         raise InputError("bad-home", f"{store} is there already: move it away, or change `store` in the backup")
     address = settings.database if database is None else database
@@ -202,7 +204,9 @@ def restore(folder: Path, home: Path, *, wall: Callable[[], float], database: st
             _move_on(connection, settings.own_title.hex(), manifest.made_at, int(wall()))
     finally:
         engine.dispose()
-    key = (Path(settings.vault) if settings.vault else home) / KEY_FILE
+    if (folder / COMPANIONS).exists():
+        shutil.copytree(folder / COMPANIONS, home / COMPANIONS)
+    key = vault_folder(home, settings) / KEY_FILE
     if (folder / KEY_FILE).exists() and not key.exists():
         _copy_private(folder / KEY_FILE, key)
     _sync(home)

@@ -55,12 +55,12 @@ class Home:
     @property
     def store_folder(self) -> Path:
         """Where the readings are."""
-        return Path(self.settings.store) if self.settings.store else self.path / STORE
+        return store_folder(self.path, self.settings)
 
     @property
     def vault_folder(self) -> Path:
         """Where the master key is, and other secrets."""
-        return _vault_folder(self.path, self.settings)
+        return vault_folder(self.path, self.settings)
 
     def open_store(self) -> Store:
         """The readings on disk; opened anew in each process."""
@@ -94,7 +94,7 @@ def create_home(path: Path) -> list[str]:
             made.append("folder")
         known = settings_file.there(path)
         settings = settings_file.load(path) if known else settings_file.defaults()
-        vault = _vault_folder(path, settings)
+        vault = vault_folder(path, settings)
         with _engine(path, settings, create=not known or not has_master_key(vault)) as engine:
             if not is_current(engine):
                 upgrade(engine)
@@ -116,7 +116,7 @@ def create_home(path: Path) -> list[str]:
 def open_home(path: Path) -> Iterator[Home]:
     """The installation in ``path``; closed when the block ends. Raises ``InputError`` where `init` never ran."""
     settings = settings_file.load(path)
-    vault = open_vault(_vault_folder(path, settings))
+    vault = open_vault(vault_folder(path, settings))
     with _engine(path, settings, create=False) as engine:
         if not is_current(engine):
             if revision(engine) is None:
@@ -150,7 +150,13 @@ def _engine(path: Path, settings: Settings, *, create: bool) -> Iterator[Engine]
         engine.dispose()
 
 
-def _vault_folder(path: Path, settings: Settings) -> Path:
+def store_folder(path: Path, settings: Settings) -> Path:
+    """Where the readings of the home in ``path`` are."""
+    return Path(settings.store) if settings.store else path / STORE
+
+
+def vault_folder(path: Path, settings: Settings) -> Path:
+    """Where its master key is, and other secrets."""
     return Path(settings.vault) if settings.vault else path
 
 
