@@ -90,8 +90,8 @@ class FakeDesk:
                 self.settled.append(name)
         return Outcomes(stored=len(batch) - len(again), again=tuple(again), refused=0, failed=0)
 
-    def give_back(self, jobs: Sequence[Job], unasked: Sequence[Wanted] = ()) -> None:
-        self.returned += [job.meter for job in jobs]
+    def give_back(self, jobs: Sequence[Job], unasked: Sequence[Wanted] = (), later: Sequence[Again] = ()) -> None:
+        self.returned += [job.meter for job in [*jobs, *(one.job for one in later)]]
 
     def look(self) -> tuple[float | None, int]:
         return (None if self.given >= self.count else 0.0), 0
@@ -270,7 +270,7 @@ def test_meters_whose_lease_was_taken_over_are_let_go() -> None:
             lease = "kept" if self.given else "lost"
             return [replace(one, job=one.job._replace(lease=lease)) for one in super().take(10, again)]
 
-        def give_back(self, jobs: Sequence[Job], unasked: Sequence[Wanted] = ()) -> None:
+        def give_back(self, jobs: Sequence[Job], unasked: Sequence[Wanted] = (), later: Sequence[Again] = ()) -> None:
             self.unasked += len(unasked)
 
     class Slow(Visits):
@@ -313,8 +313,7 @@ def test_draining_lets_open_visits_end_stores_them_and_gives_the_rest_back() -> 
     assert sorted(map(int, desk.settled)) == list(range(1, 8))
     assert tally.stored == 7
     # The one that failed, and those that were at hand and not begun.
-    assert desk.returned[0] == "0"
-    assert sorted(map(int, desk.returned[1:])) == list(range(8, desk.given))
+    assert sorted(map(int, desk.returned)) == [0, *range(8, desk.given)]
 
 
 def test_stopping_breaks_open_visits_off_and_gives_them_back() -> None:
@@ -357,3 +356,32 @@ def test_it_ends_when_its_time_is_up() -> None:
     engine = Engine(desk, Visits(), room=Room(first=4, again=1), office=office, wall=lambda: 100.0, until=100.0)
     tally = asyncio.run(asyncio.wait_for(engine.run(), PATIENCE_S))
     assert tally.stored < 20
+
+
+def test_other_tries_beyond_what_is_kept_at_hand_go_back_and_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A night in which everything fails once: no more than a few wait in the process, and none is forgotten."""
+    monkeypatch.setattr(room_of_engine, "MAX_KEPT", 7)
+
+    class Returns(FakeDesk):
+        """Whatever comes back is handed out again, as another try."""
+
+        def __init__(self, count: int) -> None:
+            super().__init__(count)
+            self.back: list[str] = []
+
+        def give_back(self, jobs: Sequence[Job], unasked: Sequence[Wanted] = (), later: Sequence[Again] = ()) -> None:
+            super().give_back(jobs, unasked, later)
+            self.back += [one.job.meter for one in later]
+
+        def take(self, first: int, again: int, shut: Shut = NONE_SHUT, shut_again: Shut = NONE_SHUT) -> list[Task]:
+            come, self.back = self.back[:again], self.back[again:]
+            return [task(name, 1) for name in come] + super().take(first, again)
+
+        def look(self) -> tuple[float | None, int]:
+            return (0.0 if self.back else super().look()[0]), 0
+
+    desk, visits = Returns(200), Visits(failing={f"{number}": 1 for number in range(200)})
+    tally = run(desk, visits, Room(first=8, again=60))
+    assert tally.stored == 200
+    assert sorted(map(int, desk.settled)) == list(range(200))
+    assert len(desk.returned) > 100, "most did not wait here"

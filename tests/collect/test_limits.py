@@ -217,13 +217,16 @@ class Street:
         self.leased -= len(batch) - len(again)
         return Outcomes(stored=len(batch) - len(again), again=tuple(again), refused=0, failed=0)
 
-    def give_back(self, jobs: Sequence[Job], unasked: Sequence[Wanted] = ()) -> None:
+    def give_back(self, jobs: Sequence[Job], unasked: Sequence[Wanted] = (), later: Sequence[Again] = ()) -> None:
         if self.away:
             self.away -= 1
             raise StateError("database-away", "it will be back", retry=Retry.LATER)
         self.leased -= len(jobs)
         for job in jobs:
             self._queue(job.meter, asyncio.get_running_loop().time(), job.attempts)
+        self.leased -= len(later)
+        for one in later:
+            self._queue(one.job.meter, one.at, one.tries)
 
     def _queue(self, name: str, at_s: float, tries: int) -> None:
         row = replace(self.rows[name], at_s=at_s, tries=tries)

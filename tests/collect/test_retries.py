@@ -2,7 +2,7 @@
 
 from kwartier.collect.lease import Job
 from kwartier.collect.outcome import Again
-from kwartier.collect.retries import PART, SAVED_UP, Retries
+from kwartier.collect.retries import MAX_KEPT, PART, SAVED_UP, Retries
 
 
 def again(name: str, at: float, lease: str = "mine") -> Again:
@@ -66,6 +66,18 @@ def test_meters_that_are_somebody_elses_are_dropped_and_the_others_stay() -> Non
     retries = filled(3)
     retries.put(again("lost", 1.5, lease="lost"))
     retries.drop({"lost"})
-    assert [job.meter for job in retries.jobs()] == ["0", "1", "2"]
-    retries.clear()
-    assert (len(retries), retries.jobs()) == (0, [])
+    assert [one.job.meter for one in retries.beyond(0)] == ["0", "1", "2"]
+
+
+def test_more_than_can_be_kept_at_hand_is_told_and_only_then_cut() -> None:
+    retries = filled(MAX_KEPT)
+    assert retries.beyond(MAX_KEPT) == []
+    retries.put(again("early", at=-1.0))
+    retries.put(again("late", at=1e6))
+    assert [one.job.meter for one in retries.beyond(MAX_KEPT)] == [f"{MAX_KEPT - 1}", "late"]
+    assert len(retries) == MAX_KEPT + 2
+    retries.cut(MAX_KEPT)
+    assert (len(retries), retries.beyond(MAX_KEPT)) == (MAX_KEPT, [])
+    assert [one.job.meter for one in retries.due(1e9, 2)] == ["early", "0"]
+    retries.cut(0)
+    assert (len(retries), retries.beyond(0)) == (0, [])

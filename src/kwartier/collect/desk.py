@@ -423,10 +423,9 @@ class Desk:
 
     # Keeping.
 
-    def give_back(self, jobs: Sequence[Job], unasked: Sequence[Wanted] = ()) -> None:
-        """Meters that this process will not visit any more are for others."""
+    def give_back(self, jobs: Sequence[Job], unasked: Sequence[Wanted] = (), later: Sequence[Again] = ()) -> None:
+        """Meters that this process will not visit any more are for others; those of ``later`` not before their time."""
         now = int(self._wall())
-        jobs = [*jobs, *(one.job for one in self._unprepared)]
         settled = [
             Settled(
                 meter=job.meter,
@@ -436,7 +435,18 @@ class Desk:
                 next_at=now,
                 counts=False,
             )
-            for job in jobs
+            for job in [*jobs, *(one.job for one in self._unprepared)]
+        ]
+        settled += [
+            Settled(
+                meter=one.job.meter,
+                lease=one.job.lease,
+                state=State.RETRY,
+                code=one.code,
+                next_at=int(one.at),
+                counts=False,
+            )
+            for one in later
         ]
         with writing(self._engine) as connection:
             self._leases.settle_within(connection, self._rules.day, settled, at=now)

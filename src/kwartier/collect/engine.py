@@ -18,7 +18,7 @@ from kwartier.collect.claims import Wanted
 from kwartier.collect.lease import NONE_SHUT, Job, Shut
 from kwartier.collect.limits import UNBOUNDED, Bounds, Limits, Waiting, group_of
 from kwartier.collect.outcome import Again, Done, Outcomes, Task
-from kwartier.collect.retries import Retries
+from kwartier.collect.retries import MAX_KEPT, Retries
 from kwartier.collect.transports import OUT_OF_LINES
 from kwartier.errors import KwartierError, Retry
 
@@ -63,7 +63,7 @@ class PaperWork(Protocol):
         """Write down and store how visits ended."""
         ...
 
-    def give_back(self, jobs: Sequence[Job], unasked: Sequence[Wanted] = ()) -> None:
+    def give_back(self, jobs: Sequence[Job], unasked: Sequence[Wanted] = (), later: Sequence[Again] = ()) -> None:
         """Meters that this process will not visit any more."""
         ...
 
@@ -256,6 +256,10 @@ class Engine:
                     self._later.put(again)
                 raise
             await self._let_go([task for task in tasks if not self._again.put(task)])
+        elif spare := self._later.beyond(MAX_KEPT):
+            self._piece = "give back"
+            await self._office(lambda: self._desk.give_back([], [], spare))
+            self._later.cut(MAX_KEPT)
         elif now_s >= self._next_look_s and not self._is_full and self._is_short:
             await self._take(now_s)
         else:
@@ -292,12 +296,15 @@ class Engine:
         shut, shut_again = self._first.crowded(), self._again.crowded()
         taken = await self._office(lambda: self._desk.take(first, again, shut, shut_again))
         firsts = sum(not task.tries for task in taken)
+        others = len(taken) - firsts
         is_all = firsts < first and self._open_first <= self._room.first // 2
-        self._later.taken(firsts, len(taken) - firsts, is_all=is_all)
+        self._later.taken(firsts, others, is_all=is_all)
         spare = [task for task in taken if not (self._again if task.tries else self._first).put(task)]
         if spare or len(taken) < first:
             took_s = asyncio.get_running_loop().time() - now_s
-            self._next_look_s = now_s + max(LOOK_S if taken or self._open else IDLE_LOOK_S, LOOK_PART * took_s)
+            is_more = 0 < again <= others  # as many other tries as were asked for: there will be more of them
+            pause_s = 0.0 if is_more else LOOK_S if taken or self._open else IDLE_LOOK_S
+            self._next_look_s = now_s + max(pause_s, LOOK_PART * took_s)
         await self._let_go(spare)
 
     @property
@@ -462,9 +469,10 @@ class Engine:
         while self._ended or self._batches:
             await self._store()
         not_begun = [*self._first, *self._again, *self._given_up, *self._unbegun]
-        left = self._later.jobs() + [task.job for task in not_begun]
-        await self._office(lambda: self._desk.give_back(left, [task.claim for task in not_begun]))
-        self._later.clear()
+        jobs, claims = [task.job for task in not_begun], [task.claim for task in not_begun]
+        later = self._later.beyond(0)
+        await self._office(lambda: self._desk.give_back(jobs, claims, later))
+        self._later.cut(0)
         self._first.clear()
         self._again.clear()
         self._given_up.clear()

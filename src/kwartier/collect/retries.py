@@ -8,13 +8,14 @@ import heapq
 import math
 from collections.abc import Collection
 
-from kwartier.collect.lease import Job
 from kwartier.collect.outcome import Again
 
 PART = 1 / 32
 """Of so many visits is another try, while there are more first tries than can be begun."""
 SAVED_UP = 100.0
 """More is not made up for later."""
+MAX_KEPT = 5_000
+"""So many are kept at hand; the others wait in the database, for whichever process takes them."""
 
 
 class Retries:
@@ -60,10 +61,11 @@ class Retries:
         self._heap = [one for one in self._heap if one[2].job.lease not in leases]
         heapq.heapify(self._heap)
 
-    def jobs(self) -> list[Job]:
-        """The meters that are to be tried again."""
-        return [again.job for _, _, again in self._heap]
+    def beyond(self, most: int) -> list[Again]:
+        """All but the ``most`` that come first."""
+        return [] if len(self._heap) <= most else [again for _, _, again in sorted(self._heap)[most:]]
 
-    def clear(self) -> None:
-        """Nothing is tried again."""
-        self._heap.clear()
+    def cut(self, most: int) -> None:
+        """Keep those that come first alone."""
+        if len(self._heap) > most:
+            self._heap = sorted(self._heap)[:most]  # which is a heap, too
