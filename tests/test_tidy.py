@@ -49,7 +49,8 @@ REFUSED_WORDS = ("Manager", "Helper", "Util", "Dto", "DTO", "ServiceObject", "As
 UNITS = {"wh", "kwh", "mwh", "ms", "us", "ns", "w", "kw"}
 TIMED = re.compile(r"(^|_)(timeout|pause|period|duration|interval)$")
 EXCUSE = re.compile(
-    r"#.*?(noqa|type: *ignore)(?P<code>: *[A-Z]+[0-9]+(, *[A-Z]+[0-9]+)*|\[[a-z, -]+\])?(?P<reason>.*)$"
+    r"#.*?(noqa|type: *ignore|fmt: *(?P<layout>skip|off))"
+    r"(?P<code>: *[A-Z]+[0-9]+(, *[A-Z]+[0-9]+)*|\[[a-z, -]+\])?(?P<reason>.*)$"
 )
 MIN_REASON = 6
 OTHER_SKIPS = {"pytest.skip", "pytest.importorskip", "pytest.xfail"} | {
@@ -202,7 +203,10 @@ def excuses_have_reasons(path: Path) -> Iterator[str]:
     with path.open("rb") as file:
         for token in tokenize.tokenize(file.readline):
             found = EXCUSE.search(token.string) if token.type == tokenize.COMMENT else None
-            if found is not None and (found["code"] is None or len(found["reason"].strip(" -#")) < MIN_REASON):
+            if found is None:
+                continue
+            is_named = found["code"] is not None or found["layout"] is not None
+            if not is_named or len(found["reason"].strip(" -#")) < MIN_REASON:
                 yield f"{token.start[0]}: {token.string}"
 
 
@@ -243,6 +247,7 @@ BREAKING: list[tuple[Rule, str]] = [
     (secrets_not_shown, "@dataclass\nclass A:\n    ek: bytes"),
     (excuses_have_reasons, "x = 1  # no" + "qa: E501"),
     (excuses_have_reasons, "x = 1  # type: " + "ignore"),
+    (excuses_have_reasons, "x = 1  # fmt: " + "skip"),
     (skips_say_why, "pytest.skip('later')"),
     (skips_say_why, "@pytest.mark.xfail\ndef test(): ..."),
 ]

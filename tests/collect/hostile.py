@@ -287,6 +287,6 @@ LINES = (
     Case(name="no LLC bytes", only="hdlc", spoil=at(2, for_ever(frame(FINAL | 1 << 1 | 2 << 5, b"no LLC bytes at all")))),
     Case(name="unnumbered pieces for ever", only="hdlc", spoil=at(1, for_ever(frame(Kind.UI, bytes(900), segmented=True)))),
     Case(name="pushed frames for ever", only="hdlc", spoil=at(2, for_ever(frame(Kind.UI, b"\xe6\xe7\x00\x0f" + bytes(9)) * 9))),
-)  # fmt: skip
+)  # fmt: skip  # a case a line, as in a table
 CASES = (*LIES, *LINES)
 assert MAX_NOTIFICATIONS < MANY // 10

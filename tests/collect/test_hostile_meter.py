@@ -206,7 +206,7 @@ VALUES = {
     "garbage": bytes(range(256)) * 4,
     "a tail": b"\x01\x01" + ROW + b"\x00",
     "nothing at all of an array": b"\x01\x00",
-}  # fmt: skip
+}  # fmt: skip  # a value a line, as in a table
 QUARTER = SMR.quarter.obis
 PLACES = {
     "its clock": (8, SMR.clock.obis, 2),

@@ -49,7 +49,7 @@ def test_every_decoder_has_a_target() -> None:
     assert names >= {
         "association", "axdr", "companion", "decode", "gbt", "hdlc", "layout", "mbus", "p1", "profile", "protection",
         "registry", "rowfile", "services", "session", "stamps", "wrapper",
-    }  # fmt: skip
+    }  # fmt: skip  # as many on a line as fit
 
 
 @every_target

@@ -426,27 +426,12 @@ class Desk:
     def give_back(self, jobs: Sequence[Job], unasked: Sequence[Wanted] = (), later: Sequence[Again] = ()) -> None:
         """Meters that this process will not visit any more are for others; those of ``later`` not before their time."""
         now = int(self._wall())
+        jobs = [*jobs, *(one.job for one in self._unprepared)]
+        waiting = [(job, State.RETRY if job.attempts else State.WAITING, now) for job in jobs]
+        waiting += [(one.job, State.RETRY, int(one.at)) for one in later]
         settled = [
-            Settled(
-                meter=job.meter,
-                lease=job.lease,
-                state=State.RETRY if job.attempts else State.WAITING,
-                code="",
-                next_at=now,
-                counts=False,
-            )
-            for job in [*jobs, *(one.job for one in self._unprepared)]
-        ]
-        settled += [
-            Settled(
-                meter=one.job.meter,
-                lease=one.job.lease,
-                state=State.RETRY,
-                code=one.code,
-                next_at=int(one.at),
-                counts=False,
-            )
-            for one in later
+            Settled(meter=job.meter, lease=job.lease, state=state, code="", next_at=next_at, counts=False)
+            for job, state, next_at in waiting
         ]
         with writing(self._engine) as connection:
             self._leases.settle_within(connection, self._rules.day, settled, at=now)
