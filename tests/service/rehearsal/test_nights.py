@@ -3,9 +3,15 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import pytest
 
+from kwartier.collect import engine
+from kwartier.collect.claims import Wanted
+from kwartier.collect.desk import Desk
+from kwartier.collect.lease import Job
+from kwartier.collect.outcome import Again
 from kwartier.service.rehearsal.director import Trouble
 from kwartier.service.rehearsal.nights import Outcome, Script, rehearse
 from kwartier.simulate.virtual.weather import Climate
@@ -45,6 +51,22 @@ def test_without_a_guard_a_promise_is_broken(guard: str, monkeypatch: pytest.Mon
     script = Script(seed=SMALL.seed, meters=80, days=2, trouble=SMALL.trouble, climate=Climate(flips=0.4))
     found = rehearse(script)
     assert any(GUARDS[guard][1] in one for one in found.broken), found.broken
+
+
+def test_other_tries_that_wait_in_the_database_break_no_promise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "MAX_KEPT", 0)
+    real, put_aside = Desk.give_back, 0
+
+    def give_back(desk: Desk, jobs: Sequence[Job], unasked: Sequence[Wanted] = (), later: Sequence[Again] = ()) -> None:
+        nonlocal put_aside
+        real(desk, jobs, unasked, later)
+        put_aside += len(later)
+
+    monkeypatch.setattr(Desk, "give_back", give_back)
+    found = rehearse(SMALL)
+    assert found.broken == (), f"seed {SMALL.seed}"
+    assert found.comparison.lost == found.comparison.wrong == found.comparison.doubled == 0
+    assert put_aside >= 20
 
 
 def test_the_same_seed_gives_the_same_steps_in_another_process_too() -> None:
