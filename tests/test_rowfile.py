@@ -187,6 +187,15 @@ def test_a_file_that_is_no_csv_is_refused_with_the_place(content: bytes, said: s
     assert said in error.detail
 
 
+@pytest.mark.parametrize("content", ["size\na\n", "name,port\na,x\n", "name,port\na,1\n" + "b,2\n" * MAX_SHOWN])
+def test_a_refused_file_is_closed_at_once_and_not_when_the_error_is_forgotten(content: str, tmp_path: Path) -> None:
+    path = file(tmp_path, content)
+    error = refused(path)
+    held = [one.readlink() for one in Path("/proc/self/fd").iterdir() if one.exists()]
+    assert path not in held, error
+    assert held
+
+
 def test_a_file_that_is_not_there_and_a_folder_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "nothing.csv", tmp_path, tmp_path / "nothing.parquet"):
         assert refused(path).code == "unreadable-file"

@@ -13,8 +13,8 @@ import csv
 import gc
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import zip_longest
@@ -133,23 +133,24 @@ def read_columns(
     good: list[Chunk] = []
     bad: list[BadRow] = []
     seen: dict[object, int] = {}
-    for raw in _raw_chunks(path, columns):
-        bad += raw.misfits
-        values, problems = _values(raw, readers)
-        _find_twins(raw.lines, [values[name] for name in unique], unique[-1], seen, problems)
-        sound = _without(values, raw.lines, problems)
-        if check is not None and sound.lines:
-            refused = check(sound.lines, sound.columns)
-            if refused:
-                places = [place for place in range(len(raw.lines)) if place not in problems]
-                problems.update({places[place]: problem for place, problem in refused.items()})
-                sound = _without(values, raw.lines, problems)
-        bad += [
-            BadRow(line=raw.lines[place], column=column, reason=reason, cells=raw.cells(place))
-            for place, (column, reason) in problems.items()
-        ]
-        if sound.lines:
-            good.append(sound)
+    with closing(_raw_chunks(path, columns)) as chunks:
+        for raw in chunks:
+            bad += raw.misfits
+            values, problems = _values(raw, readers)
+            _find_twins(raw.lines, [values[name] for name in unique], unique[-1], seen, problems)
+            sound = _without(values, raw.lines, problems)
+            if check is not None and sound.lines:
+                refused = check(sound.lines, sound.columns)
+                if refused:
+                    places = [place for place in range(len(raw.lines)) if place not in problems]
+                    problems.update({places[place]: problem for place, problem in refused.items()})
+                    sound = _without(values, raw.lines, problems)
+            bad += [
+                BadRow(line=raw.lines[place], column=column, reason=reason, cells=raw.cells(place))
+                for place, (column, reason) in problems.items()
+            ]
+            if sound.lines:
+                good.append(sound)
     bad.sort(key=lambda one: one.line)
     if bad and not skip_bad:
         raise InputError("bad-rows", describe(path, bad))
@@ -290,31 +291,29 @@ def _without(values: Mapping[str, Sequence[Value]], lines: list[int], problems: 
     return Chunk(lines=[lines[place] for place in kept], columns=columns)
 
 
-def _raw_chunks(path: Path, columns: Sequence[Column]) -> Iterator[_RawChunk]:
+def _raw_chunks(path: Path, columns: Sequence[Column]) -> Generator[_RawChunk]:
     """The rows under the header, some thousand at a time, without those that hold nothing."""
-    rows = _parquet_cells(path) if path.suffix.lower() == ".parquet" else _csv_cells(path)
-    first = next(rows, None)
-    if first is None:
-        raise InputError("bad-header", f"{path.name} is empty; its first line names the columns")
-    header = [name.strip() for name in first[1]]
-    _check_header(f"{path.name}, line {first[0]}", header, columns)
-    width, count = len(header), 0
-    chunk = _RawChunk(header=header, lines=[], rows=[], misfits=[])
-    for line, cells in rows:
-        count += 1
-        if count > MAX_ROWS:
-            raise InputError("unreadable-file", f"{path.name} has more than {MAX_ROWS} rows")
-        if not any(cells):
-            continue
-        if len(cells) != width:
-            chunk.misfits.append(_misfit(line, cells, header))
-            continue
-        chunk.lines.append(line)
-        chunk.rows.append(cells)
-        if len(chunk.rows) == CHUNK:
-            yield chunk
-            chunk = _RawChunk(header=header, lines=[], rows=[], misfits=[])
-    yield chunk
+    with closing(_parquet_cells(path) if path.suffix.lower() == ".parquet" else _csv_cells(path)) as rows:
+        first = next(rows, None)
+        if first is None:
+            raise InputError("bad-header", f"{path.name} is empty; its first line names the columns")
+        header = [name.strip() for name in first[1]]
+        _check_header(f"{path.name}, line {first[0]}", header, columns)
+        chunk = _RawChunk(header=header, lines=[], rows=[], misfits=[])
+        for count, (line, cells) in enumerate(rows):
+            if count == MAX_ROWS:
+                raise InputError("unreadable-file", f"{path.name} has more than {MAX_ROWS} rows")
+            if not any(cells):
+                continue
+            if len(cells) != len(header):
+                chunk.misfits.append(_misfit(line, cells, header))
+                continue
+            chunk.lines.append(line)
+            chunk.rows.append(cells)
+            if len(chunk.rows) == CHUNK:
+                yield chunk
+                chunk = _RawChunk(header=header, lines=[], rows=[], misfits=[])
+        yield chunk
 
 
 def _misfit(line: int, cells: Sequence[str], header: Sequence[str]) -> BadRow:
@@ -349,7 +348,7 @@ def _check_header(where: str, header: Sequence[str], columns: Sequence[Column]) 
     raise InputError("bad-header", f"{where}: {what}; known are {', '.join(known)}; needed are {', '.join(needed)}")
 
 
-def _csv_cells(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _csv_cells(path: Path) -> Generator[tuple[int, list[str]]]:
     line = 1
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
@@ -365,7 +364,7 @@ def _csv_cells(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise InputError("unreadable-file", f"{path}: {error.strerror}") from None
 
 
-def _parquet_cells(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _parquet_cells(path: Path) -> Generator[tuple[int, list[str]]]:
     import pyarrow
     import pyarrow.parquet
 
