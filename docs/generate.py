@@ -233,7 +233,7 @@ def purpose_page() -> Iterator[str]:
     for one in purposes().values():
         reach = "the whole fleet" if one.fleet else "named connections"
         reach += f" whose EAN begins with {one.eans}" if one.eans else ""
-        rows.append((f"`{one.name}`", one.text, one.ground, one.gdpr, reach, one.days))
+        rows.append((f"`{one.name}`", one.text["en"], one.article, one.avg, reach, one.days))
     yield from table(("purpose", "what is done", "ground", "GDPR art. 6(1)", "reaches", "days at most"), rows)
 
 

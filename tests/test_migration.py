@@ -1,5 +1,6 @@
 """Databases of an earlier schema, with rows in every table, come into this one with every row unchanged."""
 
+import json
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -13,6 +14,7 @@ from kwartier.database import _alembic, is_current, open_engine, reading, revisi
 from tests.postgres import DATABASES, database
 
 ROWS = 7
+SCOPES = [{"start": f"2026-03-0{1 + number}", "end": "2026-03-09"} for number in range(ROWS)]
 FIRST = "0001"
 OURS = "alembic_version"
 
@@ -38,6 +40,8 @@ def value(column: Column[object], number: int) -> object:
         return date(2026, 3, 1 + number)
     if isinstance(kind, LargeBinary):
         return bytes([number]) * 8
+    if column.name == "scope":
+        return json.dumps(SCOPES[number] | {"eans": [f"{number}", f"{number}", "0"]})
     # As the narrowest column allows; every other row leaves out what may be left out.
     return f"é{number}" if not column.nullable or number % 2 else None
 
@@ -74,6 +78,11 @@ def test_an_upgrade_leaves_every_row_of_every_table_as_it_was(old: Engine) -> No
     with reading(old) as connection:
         tables = present(connection).tables
         after = {name: rows(connection, tables[name], list(found[0])) for name, found in before.items()}
+        named = connection.execute(select(tables["access_connection"])).all()
         dues = connection.execute(select(tables["due"].c.cell, tables["due"].c.kind)).all()
-    assert after == before
+    # A grant keeps its days in its scope; which connections they were of stands where it can be deleted.
+    for row, (scope, kept) in enumerate(zip(SCOPES, after["access"], strict=True)):
+        assert kept == {**before["access"][row], "scope": json.dumps(scope)}
+    assert {tuple(row) for row in named} == {(f"é{n}", ean) for n in range(ROWS) for ean in (f"{n}", "0")}
+    assert after | {"access": []} == before | {"access": []}
     assert [tuple(row) for row in dues] == [("", "")] * ROWS

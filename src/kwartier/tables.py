@@ -274,8 +274,17 @@ accesses = Table(
     Column("purpose", String(64), nullable=False),
     Column("reason", Text, nullable=False),
     Column("scope", Text, nullable=False),
+    Column("recipient", Text, nullable=False, server_default=""),
+    Column("verdict", String(64), nullable=False, server_default="granted"),
 )
-"""Every grant to see readings, written before the first is shown: who, what for, whose and of which days."""
+"""Every grant that was asked for: who, what for, which days, and "granted" or the rule that denied it; no connection."""
+access_connections = Table(
+    "access_connection",
+    metadata,
+    Column("access", String(32), primary_key=True),
+    Column("ean", String(18), primary_key=True, index=True),
+)
+"""Whose readings a grant named; a row goes when the person's link is ended."""
 findings = Table(
     "finding",
     metadata,
@@ -348,3 +357,111 @@ peer_counters = Table(
     Column("title", String(16), primary_key=True),
     Column("highest", BigInteger, nullable=False),
 )
+readouts = Table(
+    "readout",
+    metadata,
+    Column("ean", String(18), nullable=False),
+    *_dated(),
+    Column("mode", String(16), nullable=False),
+    PrimaryKeyConstraint("ean", "known_at", "valid_from"),
+    sqlite_with_rowid=False,
+)
+"""The fleet's: connections that may not be read from afar, or may again; see ``fleet/readout.py``. No row: it may."""
+use_cases = Table(
+    "use_case",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("problem", Text, nullable=False),
+    Column("necessity", Text, nullable=False),
+    Column("subsidiarity", Text, nullable=False),
+    Column("proportionality", Text, nullable=False),
+    Column("assessor", Text, nullable=False),
+    Column("dpia", Text, nullable=False),
+    Column("channels", Text, nullable=False),
+    Column("resolution", String(8), nullable=False),
+    Column("area", String(64), nullable=False),
+    Column("valid_from", Date, nullable=False),
+    Column("valid_to", Date, nullable=False),
+    Column("registered_at", BigInteger, nullable=False),
+    Column("registered_by", Text, nullable=False),
+    Column("ended_at", BigInteger),
+)
+"""The gate's: use cases under the code of conduct, with their assessment. ``area``: a grid area, or empty: all of them."""
+mandates = Table(
+    "mandate",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("ean", String(18), nullable=False, index=True),
+    Column("holder", Text, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("valid_from", Date, nullable=False),
+    Column("valid_to", Date, nullable=False),
+    Column("registered_at", BigInteger, nullable=False),
+    Column("registered_by", Text, nullable=False),
+    Column("withdrawn_at", BigInteger),
+)
+"""Who may see the readings of a connection because its customer said so ("mandate"), or is that customer ("own")."""
+holds = Table(
+    "hold",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("ean", String(18), nullable=False, index=True),
+    Column("kind", String(16), nullable=False),
+    Column("valid_from", Date, nullable=False),
+    Column("valid_to", Date, nullable=False),
+    Column("ground", Text, nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("ended_by", Text),
+)
+"""What a person has said that stops uses of their readings, or their deletion, of some local days."""
+persons = Table(
+    "person",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("ean", String(18), nullable=False, index=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+)
+"""The secret under which a person stands in the audit log, sealed. Without the row nobody finds them there any more."""
+requests = Table(
+    "subject_request",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("ean", String(18), index=True),
+    Column("kind", String(16), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("valid_from", Date, nullable=False),
+    Column("valid_to", Date, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("ground", Text, nullable=False),
+    Column("decided_at", BigInteger),
+    Column("decided_by", Text, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("done_at", BigInteger),
+    Column("detail", Text, nullable=False),
+)
+"""What persons asked for under AVG 15 to 21, what was decided and why, until when it has to be done. Erased: no ``ean``."""
+erasures = Table(
+    "erasure",
+    metadata,
+    Column("request", String(32), primary_key=True),
+    Column("reading", BigInteger, primary_key=True),
+    Column("valid_from", Date, nullable=False),
+    Column("valid_to", Date, nullable=False),
+    Column("rows", Integer),
+    Column("done_at", BigInteger),
+)
+"""Ids of readings whose link was ended and whose rows have to go; ``done_at``: they are gone from every file."""
+statistics_blocks = Table(
+    "statistics_block",
+    metadata,
+    Column("ean", String(18), primary_key=True),
+    Column("block", String(32), nullable=False, index=True),
+    Column("made_at", BigInteger, nullable=False),
+)
+"""Connections that are counted together in statistics, once and for ever; see ``gate/blocks.py``."""

@@ -97,7 +97,7 @@ def test_who_looks_is_written_down_before_the_first_row(engine: Engine, install:
     with engine.connect() as connection:
         (row,) = connection.execute(select(accesses)).all()
     assert (row.id, row.at, row.actor, row.purpose, row.reason) == (grant.id, AT, "os:eva", "complaint", "letter 12")
-    assert json.loads(row.scope) == {"start": f"{DAY}", "end": f"{AFTER}", "eans": [ean(0)]}
+    assert json.loads(row.scope) == {"start": f"{DAY}", "end": f"{AFTER}"}
 
 
 def test_test_data_are_all_that_may_be_looked_at_for_a_test(engine: Engine, install: Callable[..., Path]) -> None:

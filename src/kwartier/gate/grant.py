@@ -8,7 +8,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from kwartier.gate.purposes import Purpose, purpose_of
 from kwartier.model import Readings
 from kwartier.store.files import FileKeys
 from kwartier.store.reader import Reader, Stack
-from kwartier.tables import accesses
+from kwartier.tables import access_connections, accesses
 
 MAX_REASON = 500
 ONE_DAY = timedelta(days=1)
@@ -81,10 +81,13 @@ class Gate:
             "actor": actor,
             "purpose": purpose,
             "reason": reason[:MAX_REASON],
-            "scope": json.dumps(asdict(scope), default=str),
+            "scope": json.dumps({"start": f"{scope.start}", "end": f"{scope.end}"}),
         }
         with writing(self._engine) as connection:
             connection.execute(insert(accesses), [row])
+            if scope.eans:
+                named = [{"access": name, "ean": ean} for ean in dict.fromkeys(scope.eans)]
+                connection.execute(insert(access_connections), named)
         reader = Reader(self._folder, self._keys)
         return Grant(name, scope, found, ids=Ids(self._engine), registry=self._registry, reader=reader)
 
