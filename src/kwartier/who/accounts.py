@@ -44,7 +44,7 @@ class Cost:
     def hash(self, password: str, salt: bytes) -> bytes:
         """What a password comes to."""
         octets = unicodedata.normalize("NFC", password[: MAX_PASSWORD + 1]).encode("utf-8", "surrogatepass")
-        room = 129 * self.r * (self.n + self.p)
+        room = 128 * self.r * (self.n + self.p + 2)  # two blocks to work in
         return hashlib.scrypt(octets, salt=salt, n=self.n, r=self.r, p=self.p, maxmem=room, dklen=HASH_BYTES)
 
     def text(self) -> str:

@@ -10,11 +10,12 @@ import base64
 import binascii
 import json
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from joserfc import jws
-from joserfc.errors import JoseError, UnsupportedAlgorithmError
+from joserfc.errors import JoseError, SecurityWarning, UnsupportedAlgorithmError
 from joserfc.jwa import JWSAlgModel
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey, import_key
 from joserfc.jws import JWSRegistry
@@ -217,7 +218,9 @@ def read_keys(octets: bytes, where: str, algorithms: Sequence[str]) -> dict[str,
 
 def _key(table: dict[str, str | list[str]], place: str, algorithms: Sequence[str]) -> Key:
     try:
-        key = import_key(table)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SecurityWarning)  # of a weak key, which is refused below
+            key = import_key(table)
     except (JoseError, ValueError, TypeError, KeyError):
         raise InputError("bad-jwks", f"{place} cannot be read") from None
     fitting = [one for one in algorithms if isinstance(key, ALGORITHMS[one]) and key.alg in (None, one)]
