@@ -25,6 +25,7 @@ from tests import postgres
 from tests.postgres import DATABASES
 from tests.service.street import installed
 from tests.service.test_kills import METERS, Days, begin, days, end, plan, settled, wait_until
+from tests.somebody import TESTER
 
 
 def taken(home: Path, target: Path, **words: bool) -> Path:
@@ -64,7 +65,7 @@ def test_a_backup_of_a_running_night_goes_on_in_an_empty_home(tmp_path: Path, ki
         assert end(begin(new, street, second, lease_s=2)) == 0
         with open_home(new) as opened:
             for day in (first, second):
-                found = compare_night(opened, street.out, day, actor="os:test")
+                found = compare_night(opened, street.out, day, actor=TESTER)
                 assert (found.wrong, found.doubled, found.lost) == (0, 0, 0), day
             assert promises.counters(street.fleet) == []
             assert promises.one_read(opened, street.fleet, second + timedelta(days=1)) == []

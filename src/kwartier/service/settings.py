@@ -78,6 +78,14 @@ class Settings(BaseSettings):
     """From when on meters may be visited, by the clocks at the connection, on the day after the one that is read."""
     window_closes: time = time(6, 0)
     """Until when."""
+    read_purpose: str = "validation"
+    """What `read` reads a meter for, where the command does not say it."""
+    night_purpose: str = "settlement"
+    """What nights read meters for."""
+    night_use_case: str = ""
+    """The use case of nights, where their purpose takes one."""
+    compare_purpose: str = "test"
+    """What `simulate compare` looks at readings for."""
     encryption: Literal["aes-gcm", "none"] = "aes-gcm"
     """How readings lie on the disk, chosen before the first are stored. With "none" any reader of Delta tables reads them."""
     keep_days: int = Field(default=0, ge=0, le=100_000)
@@ -92,6 +100,10 @@ class Settings(BaseSettings):
     """By how much a clock is set at most in one visit."""
     alert_webhook: str = Field(default="", max_length=2048, repr=False)
     """The address that alerts are sent to, https or http on this machine; empty: none. Its secret is no setting."""
+    audit_witness: str = Field(default="", max_length=2048)
+    """The address of the witness that signs checkpoints of the audit log, http on this machine; empty: none."""
+    audit_witness_key: str = Field(default="", max_length=512)
+    """The verifier key of that witness, as it prints it when it starts."""
     max_pdu: int = Field(default=0xFFFF, ge=128, le=0xFFFF)
     """The longest APDU that is asked of meters, in bytes: the largest makes for the fewest round trips."""
     roles: dict[str, tuple[str, ...]] = {}

@@ -134,6 +134,13 @@ class Pairs:
         told = {one: row[one] for one in ("id", "kind", "text", "digest", "asked_by", "asked_at")}
         return Pending(**told, ends_at=at + SPEND_WITHIN_S)
 
+    def look(self, name: str, kind: str, digest: str) -> tuple[str, str] | None:
+        """Who asked for exactly this and who approved it, or nobody yet; None: nobody asked, or for something else."""
+        query = select(approvals).where(approvals.c.id == name, approvals.c.kind == kind, approvals.c.digest == digest)
+        with reading(self._engine) as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None or row.spent_at is not None else (row.asked_by, row.approved_by or "")
+
     def spend(self, name: str, kind: str, digest: str, *, at: int) -> None:
         """Take an approval for what is about to be done: from here on it is gone, whether that succeeds or not.
 
