@@ -16,7 +16,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from kwartier.disk import write_once
 from kwartier.dlms.protection import TITLE_BYTES
 from kwartier.errors import InputError
-from kwartier.who import oidc, roles
+from kwartier.who import roles
+from kwartier.who.actor import ALIAS
 
 FILE_NAME = "kwartier.toml"
 ENV_PREFIX = "KWARTIER_"
@@ -25,6 +26,8 @@ TITLE_PREFIX = b"KWT"
 FILE_ONLY = ("roles", "persons", "oidc")
 """Who may do what is told by the file alone: its owner is not whoever sets the environment of a command."""
 MAX_PERSONS = 10_000
+MAX_ISSUERS = 16
+MAX_SKEW_S = 300
 
 
 class OidcSettings(BaseModel):
@@ -39,7 +42,7 @@ class OidcSettings(BaseModel):
     algorithms: tuple[Literal["RS256", "PS256", "ES256", "EdDSA", "Ed25519"], ...] = Field(min_length=1)
     jwks: str = Field(min_length=1, max_length=4096)
     """The file of its public keys (a JWK set), in the home or by its whole path. Nothing is fetched."""
-    skew_s: int = Field(default=60, ge=0, le=oidc.MAX_SKEW_S)
+    skew_s: int = Field(default=60, ge=0, le=MAX_SKEW_S)
     """How far its clock and ours may be apart."""
     roles_claim: str = Field(default="", max_length=256)
     """The claim that holds groups; empty: none are looked at."""
@@ -110,7 +113,7 @@ class Settings(BaseSettings):
     """Who has which roles; see ``who/roles.py``. Empty: whoever owns the home has all but those of a customer."""
     persons: dict[str, tuple[str, ...]] = Field(default={}, max_length=MAX_PERSONS)
     """Which names of actors are one person, who never makes a pair of eyes with himself: person -> names."""
-    oidc: dict[str, OidcSettings] = Field(default={}, max_length=16)
+    oidc: dict[str, OidcSettings] = Field(default={}, max_length=MAX_ISSUERS)
     """Whose tokens are taken, by an alias of our own."""
 
     @field_validator("roles")
@@ -135,7 +138,7 @@ class Settings(BaseSettings):
     @field_validator("oidc")
     @classmethod
     def _aliases(cls, value: dict[str, OidcSettings]) -> dict[str, OidcSettings]:
-        if not all(oidc.ALIAS.fullmatch(alias) for alias in value):
+        if not all(ALIAS.fullmatch(alias) for alias in value):
             raise PydanticCustomError("alias", "an alias is 1 to 32 small letters, digits and hyphens after a letter")
         if len({one.issuer for one in value.values()}) != len(value):
             raise PydanticCustomError("alias", "two aliases are for one issuer")

@@ -163,8 +163,17 @@ class Pairs:
         return self._persons.get(first, first) == self._persons.get(second, second)
 
 
+def void(connection: Connection, *, at: int) -> None:
+    """End everything that was asked for or approved, as a part of the caller's transaction.
+
+    After a restored backup: what was still to be done when it was made may have been done since.
+    """
+    connection.execute(update(approvals).where(approvals.c.spent_at.is_(None)).values(spent_at=at))
+
+
 def _is_open(at: int) -> ColumnElement[bool]:
-    return and_(approvals.c.approved_at.is_(None), approvals.c.asked_at > at - APPROVE_WITHIN_S)
+    waits = and_(approvals.c.approved_at.is_(None), approvals.c.spent_at.is_(None))
+    return and_(waits, approvals.c.asked_at > at - APPROVE_WITHIN_S)
 
 
 def _operation(kind: str) -> Operation:
@@ -187,7 +196,7 @@ def _refuse(row: RowMapping, at: int) -> NoReturn:
     """Say why an approval cannot be given or taken."""
     name = row["id"]
     if row["spent_at"] is not None:
-        raise Denied("approval-over", f"approval {name} was used before, by an operation at {row['spent_at']} (UTC s)")
+        raise Denied("approval-over", f"approval {name} was used, or ended by a restore, at {row['spent_at']} (UTC s)")
     if row["approved_at"] is None and row["asked_at"] > at - APPROVE_WITHIN_S:
         raise Denied("not-approved", f"nobody but {row['asked_by']} has looked at {name} yet")
     if row["approved_at"] is None:
