@@ -45,7 +45,7 @@ def meter(ean: str, name: str, grid_area: str = "A", transformer: str = "", brp:
 
 def stack_of(day: date, uses: Sequence[Sequence[int]], missing: Sequence[Sequence[int]] = ()) -> Stack:
     """The day of meters numbered from 0 that use so much a quarter; ``missing``: the places that are not there."""
-    steps = np.array(uses, np.int64).reshape(len(uses), -1)
+    steps = np.array(uses, np.int64).reshape(len(uses), -1 if uses else QUARTERS)
     count, quarters = steps.shape
     registers = np.concatenate([np.full((count, 1), 1000), 1000 + np.cumsum(steps, axis=1)], axis=1)
     reasons = np.zeros((count, quarters + 1), np.uint8)
@@ -154,10 +154,10 @@ def smallest_group(published: set[Vector], below: int) -> int:
     of U are taken away. Exact, and exponential: for a handful of persons.
     """
     columns = [one for one in zip(*_basis(sorted(published)), strict=True) if any(one)]
-    whole = _rank(columns)
+    whole = rank(columns)
     for size in range(1, min(below, len(columns) + 1)):
         for chosen in combinations(range(len(columns)), size):
-            if _rank([one for place, one in enumerate(columns) if place not in chosen]) < whole:
+            if rank([one for place, one in enumerate(columns) if place not in chosen]) < whole:
                 return size
     return below
 
@@ -179,5 +179,5 @@ def _basis(rows: Sequence[Sequence[int | Fraction]]) -> list[tuple[Fraction, ...
     return found
 
 
-def _rank(vectors: Sequence[Sequence[int | Fraction]]) -> int:
+def rank(vectors: Sequence[Sequence[int | Fraction]]) -> int:
     return len(_basis(vectors))
