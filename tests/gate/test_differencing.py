@@ -110,7 +110,7 @@ def test_no_combination_of_figures_concerns_fewer_homes_than_the_minimum(
 
 
 @pytest.mark.long
-@settings(max_examples=3000)
+@settings(max_examples=2000)
 @given(homes=st.integers(0, 40), history=days(20), seed=st.integers(0, 9999), minimum=st.integers(2, 10))
 def test_whom_the_figures_do_not_tell_apart_are_at_least_the_minimum_in_long_histories(
     database: Engine, homes: int, history: list[Day], seed: int, minimum: int

@@ -69,7 +69,7 @@ class Blocks:
         """The blocks of the connections ``eans``, whether or not all of their members are among them."""
         with reading(self._engine) as connection:
             rows = connection.execute(select(statistics_blocks.c.ean, statistics_blocks.c.block))
-            known = {row.ean: row.block for row in rows}
+            known = dict(rows.all())
         numbers: dict[str, int] = {_RESTS: RESTING}
         codes = np.full(len(eans), WAITING, np.int64)
         for place, ean in enumerate(eans):

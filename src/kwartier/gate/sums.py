@@ -102,8 +102,10 @@ class Sums:
 
 
 def sums_of(day: date, read: Callable[[], Day], *, places: Places, terms: Terms, blocks: Blocks) -> Sums:
-    """The sums of one local day over what ``read`` gives: all of the fleet, and the same when it is called again.
+    """The sums of one local day.
 
+    ``read`` gives what is stored of all of the fleet that the grant reaches, in every channel of the purpose and in quarters,
+    whatever part of that is asked for: else who is counted would depend on the question. It may be called twice.
     Raises ``InputError`` mixed-days.
     """
     grouping = _confined(places, terms)
