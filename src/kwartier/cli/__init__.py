@@ -30,6 +30,7 @@ from kwartier.cli import (
     readings,
     simulate,
     store,
+    sums,
 )
 from kwartier.cli.options import remember_home
 from kwartier.errors import InputError, KwartierError, StateError
@@ -52,6 +53,7 @@ app.add_typer(night.app, name="night")
 app.command("readings")(readings.readings)
 app.add_typer(access.app, name="access")
 app.add_typer(access.account, name="account")
+app.command("sums")(sums.sums)
 app.add_typer(gate.app, name="gate")
 app.add_typer(store.app, name="store")
 app.add_typer(backup.app, name="backup")

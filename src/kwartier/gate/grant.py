@@ -23,16 +23,19 @@ from kwartier.database import reading, writing
 from kwartier.errors import Denied, InputError
 from kwartier.fleet.readout import not_read
 from kwartier.fleet.registry import Registry
+from kwartier.gate.blocks import Blocks
 from kwartier.gate.holds import Holds
 from kwartier.gate.ids import Ids, Link
 from kwartier.gate.joining import Row, joined, row_of
 from kwartier.gate.members import Members
 from kwartier.gate.permissions import mandates_of, use_case
 from kwartier.gate.persons import Persons
+from kwartier.gate.places import places_of
 from kwartier.gate.policy import Approval, Asking, Facts, Scope, Verdict, decide
 from kwartier.gate.purposes import Hold, Need, Purpose, Resolution, Source, purposes
 from kwartier.gate.record import Log, Use, refusal
 from kwartier.gate.reduce import reduced, reduced_stack
+from kwartier.gate.sums import Sums, sums_of, terms_of
 from kwartier.model import Readings
 from kwartier.store.files import FileKeys
 from kwartier.store.reader import Reader, Stack
@@ -302,43 +305,60 @@ class Grant:
         """
         if self.scope.by:
             raise Denied("only-sums", f"the grant shows sums by {self.scope.by}, and nothing of one connection")
-        return self._day(day)
+        resolution, channels = self.scope.resolution or self._purpose.resolution, self.scope.channels or ()
+        return (
+            (reduced_stack(stack, resolution, channels), links) for stack, links in self._many(day, self.scope.area)()
+        )
 
-    def _day(self, day: date) -> Iterator[tuple[Stack, list[Link]]]:
+    def sums(self, day: date) -> Sums:
+        """The sums over groups of one local day, as far as the purpose allows them.
+
+        Raises ``Denied`` out-of-scope, only-sums; ``InputError`` mixed-days.
+        """
+        scope = self.scope
+        if not scope.by:
+            raise Denied("only-sums", "the grant does not say by what is to be summed")
+        terms = terms_of(
+            self._purpose, by=scope.by, channels=scope.channels, resolution=scope.resolution, area=scope.area
+        )
+        # Who is counted must not depend on which area is asked about.
+        read = self._many(day, "")
+        places = places_of(self._rooms.registry.on_day(day))
+        return sums_of(day, read, places=places, terms=terms, blocks=Blocks(self._rooms.engine))
+
+    def _many(self, day: date, area: str) -> Callable[[], Iterator[tuple[Stack, list[Link]]]]:
+        """What reads the fleet on one local day, once that is written down."""
         if self.scope.eans or not self.scope.start <= day < self.scope.end:
             raise Denied("out-of-scope", f"the grant does not reach the whole fleet on {day}")
         reader = self._opened()
         version = reader.version
-        links = self._links(day, np.unique(reader.ids(day)).tolist())
+        links = self._links(day, np.unique(reader.ids(day)).tolist(), area)
         ids = np.array(sorted(links), np.int64)
         root = self._rooms.members.keep(day, ids)
-        predicate = self.scope.area or "all"
-        self._note("bulk", day=f"{day}", members=root, count=len(ids), predicate=predicate, table=version)
-        return self._rows(reader, day, ids, links)
+        self._note("bulk", day=f"{day}", members=root, count=len(ids), predicate=area or "all", table=version)
+        return lambda: self._rows(reader, day, ids, links)
 
     def _rows(
         self, reader: Reader, day: date, ids: "np.ndarray[tuple[int], np.dtype[np.int64]]", links: dict[int, Link]
     ) -> Iterator[tuple[Stack, list[Link]]]:
-        resolution = self.scope.resolution or self._purpose.resolution
         for stack in reader.scan(day):
             place = np.minimum(np.searchsorted(ids, stack.ids), max(0, len(ids) - 1))
             wanted = ids[place] == stack.ids if len(ids) else np.zeros(len(stack), np.bool_)
             if wanted.any():
-                shown = reduced_stack(stack.only(wanted), resolution, self.scope.channels or ())
+                shown = stack.only(wanted)
                 yield shown, [links[identity] for identity in shown.ids.tolist()]
 
     def rows(self, day: date) -> int:
         """How many rows the store holds of these for a local day, every version counted."""
         ids, counts = np.unique(self._opened().ids(day), return_counts=True)
-        links = self._links(day, ids.tolist())
+        links = self._links(day, ids.tolist(), self.scope.area)
         return sum(count for identity, count in zip(ids.tolist(), counts.tolist(), strict=True) if identity in links)
 
-    def _links(self, day: date, ids: list[int]) -> dict[int, Link]:
+    def _links(self, day: date, ids: list[int], area: str) -> dict[int, Link]:
         """Of some ids of a day those that the grant reaches, and what they stand for."""
         registry = self._rooms.registry
         ours: set[tuple[str, str]] | None = None
-        if registry.dso or self.scope.area:
-            area = self.scope.area
+        if registry.dso or area:
             ours = {(one.ean, one.meter) for one in registry.on_day(day) if not area or one.grid_area == area}
         return {
             identity: link
