@@ -11,14 +11,15 @@ from sqlalchemy import Engine, delete
 from kwartier.database import writing
 from kwartier.fleet.registry import Registry
 from kwartier.gate.blocks import Blocks
-from kwartier.gate.grant import Gate, Scope
 from kwartier.gate.ids import Ids
 from kwartier.gate.places import places_of
+from kwartier.gate.policy import Scope
 from kwartier.gate.purposes import purpose_of
 from kwartier.gate.sums import Day, Sum, Sums, sums_of, terms_of
 from kwartier.gate.suppression import BELOW
 from kwartier.store import Store
 from kwartier.tables import reading_ids
+from tests.gate.rooms import EVA, gate_of
 from tests.gate.test_grant import ean
 from tests.store.entries import CHANNELS, entry, readings
 
@@ -60,8 +61,8 @@ def folder(engine: Engine, tmp_path: Path) -> Path:
 @pytest.fixture
 def read(engine: Engine, folder: Path) -> Callable[[], Day]:
     scope = Scope(start=AUTUMN, end=AUTUMN + timedelta(days=1))
-    gate = Gate(engine, Registry(engine), folder / "store", None)
-    return lambda: gate.open(actor="os:eva", purpose="settlement", scope=scope).day(AUTUMN)
+    gate = gate_of(engine, folder)
+    return lambda: gate.open(actor=EVA, purpose="settlement", scope=scope).day(AUTUMN)
 
 
 def summed(engine: Engine, read: Callable[[], Day], purpose: str, by: str) -> Sums:
