@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from kwartier import __version__
-from kwartier.cli import backup, decode, demo, doctor, fleet, home, keys, night, read, readings, simulate, store
+from kwartier.cli import audit, backup, decode, demo, doctor, fleet, home, keys, night, read, readings, simulate, store
 from kwartier.cli.options import remember_home
 from kwartier.errors import InputError, KwartierError, StateError
 
@@ -37,6 +37,7 @@ app.add_typer(night.app, name="night")
 app.command("readings")(readings.readings)
 app.add_typer(store.app, name="store")
 app.add_typer(backup.app, name="backup")
+app.add_typer(audit.app, name="audit")
 app.command("decode")(decode.decode)
 app.command("demo")(demo.demo)
 app.add_typer(simulate.app, name="simulate")

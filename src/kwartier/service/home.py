@@ -9,7 +9,7 @@ import getpass
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -23,7 +23,7 @@ from kwartier.gate.grant import Gate
 from kwartier.keys.days import DayKeys
 from kwartier.keys.keyring import Keyring, is_claimed
 from kwartier.keys.vault import FILE_NAME as KEY_FILE
-from kwartier.keys.vault import create_master_key, has_master_key, open_vault
+from kwartier.keys.vault import Vault, create_master_key, has_master_key, open_vault
 from kwartier.service import settings as settings_file
 from kwartier.service.settings import Settings
 from kwartier.store import Store
@@ -42,6 +42,7 @@ class Home:
     settings: Settings
     engine: Engine
     registry: Registry
+    vault: Vault = field(repr=False)
     keyring: Keyring
     day_keys: DayKeys | None
     """None: readings are not encrypted on the disk."""
@@ -129,6 +130,7 @@ def open_home(path: Path) -> Iterator[Home]:
             settings=settings,
             engine=engine,
             registry=Registry(engine, path / COMPANIONS, settings.dso),
+            vault=vault,
             keyring=keyring,
             day_keys=DayKeys(engine, vault) if settings.encryption != "none" else None,
             visits=Visits(engine),

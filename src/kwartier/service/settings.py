@@ -70,6 +70,10 @@ class Settings(BaseSettings):
     """By how much a clock is set at most in one visit."""
     alert_webhook: str = Field(default="", max_length=2048, repr=False)
     """The address that alerts are sent to, https or http on this machine; empty: none. Its secret is no setting."""
+    audit_witness: str = Field(default="", max_length=2048)
+    """The address of the witness that signs checkpoints of the audit log, http on this machine; empty: none."""
+    audit_witness_key: str = Field(default="", max_length=512)
+    """The verifier key of that witness, as it prints it when it starts."""
     max_pdu: int = Field(default=0xFFFF, ge=128, le=0xFFFF)
     """The longest APDU that is asked of meters, in bytes: the largest makes for the fewest round trips."""
 
