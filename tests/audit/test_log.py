@@ -82,7 +82,7 @@ def test_a_tree_of_three_levels_is_the_same_in_one_piece_and_in_many(folder: Pat
         log.checkpoint()
         log.append([b"one"] * (size - 60_000))
     assert verify(folder, KEY).covered == size
-    assert {"tile/1/000", "tile/2/000.p/1", "tile/1/001.p/1"} <= files(folder)
+    assert {"tile/1/000", "tile/2/000.p/1", "tile/0/256.p/3"} <= files(folder)
     again = folder.with_name("again")
     with Log(again, LOG, later=Timer()) as log:
         log.append([b"one"] * (size - 3))
