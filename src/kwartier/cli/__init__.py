@@ -17,6 +17,7 @@ import typer
 from kwartier import __version__
 from kwartier.cli import (
     access,
+    audit,
     backup,
     decode,
     demo,
@@ -57,6 +58,7 @@ app.command("sums")(sums.sums)
 app.add_typer(gate.app, name="gate")
 app.add_typer(store.app, name="store")
 app.add_typer(backup.app, name="backup")
+app.add_typer(audit.app, name="audit")
 app.command("decode")(decode.decode)
 app.command("demo")(demo.demo)
 app.add_typer(simulate.app, name="simulate")
