@@ -15,7 +15,21 @@ from typing import Annotated, NoReturn
 import typer
 
 from kwartier import __version__
-from kwartier.cli import backup, decode, demo, doctor, fleet, home, keys, night, read, readings, simulate, store
+from kwartier.cli import (
+    backup,
+    decode,
+    demo,
+    doctor,
+    fleet,
+    home,
+    keys,
+    night,
+    read,
+    readings,
+    reports,
+    simulate,
+    store,
+)
 from kwartier.cli.options import remember_home
 from kwartier.errors import InputError, KwartierError, StateError
 
@@ -35,6 +49,8 @@ app.add_typer(keys.app, name="keys")
 app.command("read")(read.read)
 app.add_typer(night.app, name="night")
 app.command("readings")(readings.readings)
+app.command("register")(reports.register)
+app.command("dictionary")(reports.dictionary)
 app.add_typer(store.app, name="store")
 app.add_typer(backup.app, name="backup")
 app.command("decode")(decode.decode)
