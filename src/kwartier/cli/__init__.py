@@ -7,6 +7,7 @@ what they need when they run, so that ``kwartier decode`` starts without a datab
 import errno
 import io
 import os
+import stat
 import sys
 import traceback
 from pathlib import Path
@@ -34,6 +35,7 @@ from kwartier.cli.options import remember_home
 from kwartier.errors import InputError, KwartierError, StateError
 
 DEBUG = "KWARTIER_DEBUG"
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 app = typer.Typer(
     name="kwartier",
@@ -79,6 +81,7 @@ def _root(
 
 def main() -> None:
     """Run one command and leave with its exit code."""
+    os.umask(OTHERS)  # whatever is written, also by libraries that ask nobody, is nobody else's to read
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without these letters shows a question mark, not an error
