@@ -63,6 +63,10 @@ class Settings(BaseSettings):
     """The folder of the master key; empty: the home. Several hosts name the same one, or each has the same key."""
     dso: str = Field(default="", max_length=64)
     """The grid operator whose meters and connections this installation reaches; empty: every one's in the database."""
+    controller: str = Field(default="", max_length=500)
+    """Who is responsible for the processing, as the register of processing names them."""
+    controller_contact: str = Field(default="", max_length=500)
+    """How to reach them and their data protection officer."""
     read_deadline_s: float = Field(default=60.0, gt=0, le=3600)
     """The total time of one visit by ``read``."""
     open_visits: int = Field(default=10_000, ge=2, le=100_000)
