@@ -62,7 +62,9 @@ class Watch:
 
     def keep(self, secret: bytes | None) -> None:
         """A secret, unless it is a pattern."""
-        if not secret or len(secret) < PART or _is_pattern(secret) or len(self.parts) > MAX_PARTS:
+        if not secret or len(secret) < PART or secret[:PART] in self.parts:
+            return
+        if _is_pattern(secret) or len(self.parts) > MAX_PARTS:
             return
         for at in range(0, len(secret) - PART + 1, STEP):
             self.parts.add(secret[at : at + PART])
