@@ -49,6 +49,8 @@ MAX_WORDS = 500
 TIMEZONE = "Europe/Amsterdam"
 """Whose today it is that purposes, mandates and use cases hold on."""
 ONE_DAY = timedelta(days=1)
+Meters = dict[str, dict[str, str]]
+"""The meters at each connection, and the time zone of each."""
 
 
 class Approvals(Protocol):
@@ -110,7 +112,7 @@ class Gate:
         """
         _check_days(scope)
         with reading(self._rooms.engine) as connection:
-            return decide(actor, purpose, scope, self._facts(connection, purpose, scope))
+            return decide(actor, purpose, scope, self._facts(connection, actor, purpose, scope))
 
     def open(self, *, actor: Asking, purpose: str, scope: Scope, reason: str = "", recipient: str = "") -> "Grant":
         """A grant, written down; a refusal is written down, too.
@@ -130,9 +132,8 @@ class Gate:
             scope=scope if known is None else scope.reduced(known),
         )
         with writing(rooms.engine) as connection:
-            verdict = decide(actor, purpose, scope, self._facts(connection, purpose, scope))
-            if verdict.allowed:
-                self._check_known(scope)
+            verdict = decide(actor, purpose, scope, self._facts(connection, actor, purpose, scope))
+            meters = self._meters_of(scope) if verdict.allowed else {}
             _write_down(connection, use, verdict, at)
             if known is not None and verdict.allowed:
                 persons = rooms.persons.commitments(connection, use.scope.named, use.grant, at=at)
@@ -144,9 +145,9 @@ class Gate:
             rooms.approvals.spend(scope.approval, APPROVED, what(purpose, scope))
         if scope.source is Source.METER:
             rooms.log.append([use.record("read", at, persons=persons)])
-        return Grant(use, known, rooms, self._opened, persons=persons, excluded=excluded, wall=self._wall)
+        return Grant(use, known, rooms, self._opened, meters, persons=persons, excluded=excluded, wall=self._wall)
 
-    def _facts(self, connection: Connection, purpose: str, scope: Scope) -> Facts:
+    def _facts(self, connection: Connection, actor: Asking, purpose: str, scope: Scope) -> Facts:
         """What the rules have to know of this question."""
         today = local_day(int(self._wall()), TIMEZONE)
         known = purposes().get(purpose)
@@ -154,11 +155,13 @@ class Gate:
             return Facts(today=today)
         eans = scope.named
         approvals = self._rooms.approvals
+        is_office = bool(actor.roles & (known.who - {"customer"}))
+        needs_customer = Need.MANDATE in known.needs or (Need.OWN_CONNECTION in known.needs and not is_office)
         needs_two = Need.FOUR_EYES in known.needs and approvals is not None and scope.approval
         return Facts(
             today=today,
             use_case=use_case(connection, scope.use_case) if Need.USE_CASE in known.needs else None,
-            mandates=mandates_of(connection, eans) if {Need.MANDATE, Need.OWN_CONNECTION} & known.needs else {},
+            mandates=mandates_of(connection, eans) if needs_customer else {},
             approval=approvals.look(scope.approval, APPROVED, what(purpose, scope))
             if approvals and needs_two
             else None,
@@ -177,10 +180,14 @@ class Gate:
             found.update(not_read(connection, *days))
         return frozenset(found)
 
-    def _check_known(self, scope: Scope) -> None:
-        for ean in scope.eans:
-            if not self._rooms.registry.meters_of(ean, scope.start, scope.end):
+    def _meters_of(self, scope: Scope) -> Meters:
+        found: Meters = {}
+        for ean in scope.named:
+            there = self._rooms.registry.meters_of(ean, scope.start, scope.end)
+            if not there:
                 raise InputError("unknown-connection", f"no meter is known at connection {ean} in these days")
+            found[ean] = {one.meter: one.timezone for one in there}
+        return found
 
 
 def what(purpose: str, scope: Scope) -> str:
@@ -229,7 +236,7 @@ def _check_days(scope: Scope) -> None:
 class Grant:
     """What one grant lets see; made by the gate alone."""
 
-    __slots__ = ("_excluded", "_persons", "_purpose", "_rooms", "_store", "_use", "_wall")
+    __slots__ = ("_excluded", "_meters", "_persons", "_purpose", "_rooms", "_store", "_use", "_wall")
 
     def __init__(
         self,
@@ -237,6 +244,7 @@ class Grant:
         purpose: Purpose,
         rooms: Rooms,
         store: Callable[[], Reader],
+        meters: Meters,
         *,
         persons: list[str],
         excluded: frozenset[str],
@@ -249,6 +257,7 @@ class Grant:
         self._excluded = excluded
         self._wall = wall
         self._store = store
+        self._meters = meters
 
     @property
     def id(self) -> str:
@@ -280,7 +289,7 @@ class Grant:
         scope, ids = self.scope, Ids(self._rooms.engine)
         before = scope.start - ONE_DAY
         for ean in scope.named:
-            zones = {one.meter: one.timezone for one in self._rooms.registry.meters_of(ean, scope.start, scope.end)}
+            zones = self._meters[ean]
             links = ids.of_connection(ean, range(before.year, scope.end.year + 1))
             stacks = list(reader.look_up(list(links.values()), before, scope.end))
             for meter in sorted({link.meter for link in links} & zones.keys()):
