@@ -150,6 +150,26 @@ def test_a_closed_log_takes_nothing_and_may_be_closed_again(folder: Path) -> Non
     assert code(log.checkpoint) == "audit-closed"
 
 
+def test_whoever_appends_while_the_log_is_closed_is_told_whether_it_was_written(folder: Path) -> None:
+    log = Log(folder, LOG, later=Timer())
+    told: list[int] = []
+
+    def work() -> None:
+        with pytest.raises(StateError, match="is closed"):
+            while True:
+                told.extend(log.append([b"a"]))
+
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(work) for _ in range(4)]
+        while len(told) < 20:
+            pass
+        log.close()
+        for one in running:
+            one.result()
+    found = verify(folder, KEY)
+    assert sorted(told) == list(range(found.records))
+
+
 def test_the_log_of_another_key_is_not_opened(folder: Path) -> None:
     make_log(folder, [3])
     with pytest.raises(SecurityError):
