@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Connection, Engine, insert
 
 from kwartier.clock import local_day
@@ -49,6 +50,7 @@ MAX_WORDS = 500
 TIMEZONE = "Europe/Amsterdam"
 """Whose today it is that purposes, mandates and use cases hold on."""
 ONE_DAY = timedelta(days=1)
+Integers = npt.NDArray[np.int64]
 Meters = dict[str, dict[str, str]]
 """The meters at each connection, and the time zone of each."""
 
@@ -349,14 +351,16 @@ class Grant:
             raise Denied("out-of-scope", f"the grant does not reach the whole fleet on {day}")
         reader = self._opened()
         version = reader.version
-        links = self._links(day, np.unique(reader.ids(day)).tolist(), area)
-        ids = np.array(sorted(links), np.int64)
+        ids = np.unique(reader.ids(day))
+        links = self._links(day, ids.tolist(), area)
+        if len(links) < len(ids):
+            ids = np.array(sorted(links), np.int64)
         root = self._rooms.members.keep(day, ids)
         self._note("bulk", day=f"{day}", members=root, count=len(ids), predicate=area or "all", table=version)
         return lambda: self._rows(reader, day, ids, links)
 
     def _rows(
-        self, reader: Reader, day: date, ids: "np.ndarray[tuple[int], np.dtype[np.int64]]", links: dict[int, Link]
+        self, reader: Reader, day: date, ids: Integers, links: dict[int, Link]
     ) -> Iterator[tuple[Stack, list[Link]]]:
         for stack in reader.scan(day):
             place = np.minimum(np.searchsorted(ids, stack.ids), max(0, len(ids) - 1))
@@ -377,9 +381,12 @@ class Grant:
         ours: set[tuple[str, str]] | None = None
         if registry.dso or area:
             ours = {(one.ean, one.meter) for one in registry.on_day(day) if not area or one.grid_area == area}
+        links = Ids(self._rooms.engine).links_of(ids, day.year)
+        if ours is None and not self._excluded and not self._purpose.eans:
+            return links
         return {
             identity: link
-            for identity, link in Ids(self._rooms.engine).links_of(ids, day.year).items()
+            for identity, link in links.items()
             if link.ean.startswith(self._purpose.eans)
             and link.ean not in self._excluded
             and (ours is None or (link.ean, link.meter) in ours)
