@@ -18,6 +18,7 @@ from sqlalchemy import Engine, insert
 from kwartier.database import writing
 from kwartier.errors import Denied, InputError
 from kwartier.fleet.registry import Registry
+from kwartier.gate.erased import Unerased
 from kwartier.gate.ids import Ids, Link
 from kwartier.gate.joining import Row, joined, row_of
 from kwartier.gate.purposes import Purpose, purpose_of
@@ -88,7 +89,7 @@ class Gate:
             if scope.eans:
                 named = [{"access": name, "ean": ean} for ean in dict.fromkeys(scope.eans)]
                 connection.execute(insert(access_connections), named)
-        reader = Reader(self._folder, self._keys)
+        reader = Unerased(self._engine, Reader(self._folder, self._keys))
         return Grant(name, scope, found, ids=Ids(self._engine), registry=self._registry, reader=reader)
 
     def _check(self, purpose: Purpose, scope: Scope) -> None:
@@ -114,7 +115,7 @@ class Grant:
     __slots__ = ("_ids", "_purpose", "_reader", "_registry", "id", "scope")
 
     def __init__(
-        self, name: str, scope: Scope, purpose: Purpose, *, ids: Ids, registry: Registry, reader: Reader
+        self, name: str, scope: Scope, purpose: Purpose, *, ids: Ids, registry: Registry, reader: Unerased
     ) -> None:
         self.id = name
         self.scope = scope
