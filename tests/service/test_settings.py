@@ -105,3 +105,66 @@ def test_a_folder_without_settings_is_no_home(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     assert refusal(file).code == "no-home"
+
+
+# Who may do what.
+
+OIDC = """
+[oidc.corp]
+issuer = "https://login.example.org/"
+audience = "kwartier"
+algorithms = ["RS256", "EdDSA"]
+jwks = "corp.json"
+"""
+
+
+def test_roles_persons_and_issuers_are_tables(tmp_path: Path) -> None:
+    tables = '[roles]\n"os:eva" = ["operator", "test"]\n[persons]\neva = ["os:eva", "oidc:corp:1"]\n'
+    write(tmp_path, f'client_system_title = "{TITLE}"\n{tables}{OIDC}')
+    found = settings.load(tmp_path)
+    assert found.roles == {"os:eva": ("operator", "test")}
+    assert found.persons == {"eva": ("os:eva", "oidc:corp:1")}
+    corp = found.oidc["corp"]
+    assert (corp.algorithms, corp.skew_s, corp.roles_claim) == (("RS256", "EdDSA"), 60, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[roles]\n"os:eva" = ["vendor"]', "roles: os:eva has 'vendor'; the roles are registry"),
+        ('[roles]\n"eva" = ["test"]', "roles: 'eva' does not begin with one of os:"),
+        ('[roles]\n"os:eva" = "test"', "roles.os:eva: "),
+        ('[persons]\neva = ["eva"]', "persons: "),
+        ('[persons]\n"os:eva" = ["os:piet"]', "persons: "),
+        ('[persons]\na = ["os:eva"]\nb = ["os:eva"]', "persons: a name belongs to two persons"),
+        (OIDC.replace("RS256", "HS256"), "oidc.corp.algorithms"),
+        (OIDC.replace("RS256", "none"), "oidc.corp.algorithms"),
+        (OIDC.replace('["RS256", "EdDSA"]', "[]"), "oidc.corp.algorithms"),
+        (OIDC.replace("https:", "http:"), "oidc.corp.issuer"),
+        (OIDC + "skew_s = 301", "oidc.corp.skew_s"),
+        (OIDC + "secret = 1", "oidc.corp.secret: there is no such setting"),
+        (OIDC.replace("corp]", "Corp]"), "oidc: an alias is"),
+        (OIDC + OIDC.replace("corp]", "two]"), "oidc: two aliases are for one issuer"),
+        (OIDC.replace('jwks = "corp.json"', ""), "oidc.corp.jwks: Field required"),
+    ],
+)
+def test_a_table_that_makes_no_sense_is_named(text: str, said: str, tmp_path: Path) -> None:
+    write(tmp_path, f'client_system_title = "{TITLE}"\n{text}\n')
+    assert said in refusal(tmp_path).detail
+
+
+@pytest.mark.parametrize("name", ["KWARTIER_ROLES", "kwartier_roles", "KWARTIER_PERSONS", "KWARTIER_OIDC"])
+def test_who_may_do_what_is_not_said_by_the_environment(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, f'client_system_title = "{TITLE}"\n')
+    monkeypatch.setenv(name, '{"os:eva": ["operator"]}')
+    detail = refusal(tmp_path).detail
+    assert detail == f"{name.upper()} in the environment: only {FILE_NAME} says who may do what"
+
+
+def test_another_database_goes_where_no_table_has_begun(tmp_path: Path) -> None:
+    before = f'client_system_title = "{TITLE}"\ndatabase = "sqlite:///old.db"\n[roles]\n"os:eva" = ["test"]\n'
+    write(tmp_path, settings.with_database(before, "sqlite:///new.db"))
+    found = settings.load(tmp_path)
+    assert (found.database, found.roles) == ("sqlite:///new.db", {"os:eva": ("test",)})

@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from kwartier import __version__
-from kwartier.cli import backup, decode, demo, doctor, fleet, home, keys, night, read, readings, simulate, store
+from kwartier.cli import access, backup, decode, demo, doctor, fleet, home, keys, night, read, readings, simulate, store
 from kwartier.cli.options import remember_home
 from kwartier.errors import InputError, KwartierError, StateError
 
@@ -35,6 +35,8 @@ app.add_typer(keys.app, name="keys")
 app.command("read")(read.read)
 app.add_typer(night.app, name="night")
 app.command("readings")(readings.readings)
+app.add_typer(access.app, name="access")
+app.add_typer(access.account, name="account")
 app.add_typer(store.app, name="store")
 app.add_typer(backup.app, name="backup")
 app.command("decode")(decode.decode)

@@ -5,8 +5,8 @@ settings, which name us to the meters, come last. So where settings and master k
 lost, and the counters with it: then nothing is made anew under the same name, because counters that begin again repeat.
 """
 
-import getpass
 import os
+import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -160,9 +160,10 @@ def vault_folder(path: Path, settings: Settings) -> Path:
     return Path(settings.vault) if settings.vault else path
 
 
-def actor() -> str:
-    """Who is at the keyboard: ``os:<user>``."""
+def actor(number: int | None = None) -> str:
+    """Who is at the keyboard, or the user of that number: ``os:<user>``. The environment would say what anybody likes."""
+    wanted = os.getuid() if number is None else number
     try:
-        return f"os:{getpass.getuser()}"
-    except (KeyError, OSError):
-        return f"os:{os.getuid()}"
+        return f"os:{pwd.getpwuid(wanted).pw_name}"
+    except KeyError:
+        return f"os:{wanted}"

@@ -9,18 +9,40 @@ from datetime import time
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from kwartier.disk import write_once
 from kwartier.dlms.protection import TITLE_BYTES
 from kwartier.errors import InputError
+from kwartier.who import oidc, roles
 
 FILE_NAME = "kwartier.toml"
 ENV_PREFIX = "KWARTIER_"
 TITLE_PREFIX = b"KWT"
 """Manufacturer letters of a client's system title (Green Book 4.3.4); the rest is random."""
+FILE_ONLY = ("roles", "persons", "oidc")
+"""Who may do what is told by the file alone: its owner is not whoever sets the environment of a command."""
+MAX_PERSONS = 10_000
+
+
+class OidcSettings(BaseModel):
+    """``[oidc.<alias>]``: an issuer whose tokens are taken."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    issuer: str = Field(pattern=r"^https://[!-~]+$", max_length=2048)
+    """As tokens name it in ``iss``, to the letter."""
+    audience: str = Field(pattern=r"^[!-~]+$", max_length=2048)
+    """As tokens name this installation in ``aud``."""
+    algorithms: tuple[Literal["RS256", "PS256", "ES256", "EdDSA", "Ed25519"], ...] = Field(min_length=1)
+    jwks: str = Field(min_length=1, max_length=4096)
+    """The file of its public keys (a JWK set), in the home or by its whole path. Nothing is fetched."""
+    skew_s: int = Field(default=60, ge=0, le=oidc.MAX_SKEW_S)
+    """How far its clock and ours may be apart."""
+    roles_claim: str = Field(default="", max_length=256)
+    """The claim that holds groups; empty: none are looked at."""
 
 
 class Settings(BaseSettings):
@@ -76,6 +98,40 @@ class Settings(BaseSettings):
     """The address that alerts are sent to, https or http on this machine; empty: none. Its secret is no setting."""
     max_pdu: int = Field(default=0xFFFF, ge=128, le=0xFFFF)
     """The longest APDU that is asked of meters, in bytes: the largest makes for the fewest round trips."""
+    roles: dict[str, tuple[str, ...]] = {}
+    """Who has which roles; see ``who/roles.py``. Empty: whoever owns the home has all but those of a customer."""
+    persons: dict[str, tuple[str, ...]] = Field(default={}, max_length=MAX_PERSONS)
+    """Which names of actors are one person, who never makes a pair of eyes with himself: person -> names."""
+    oidc: dict[str, OidcSettings] = Field(default={}, max_length=16)
+    """Whose tokens are taken, by an alias of our own."""
+
+    @field_validator("roles")
+    @classmethod
+    def _roles_that_there_are(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        try:
+            roles.check(value)
+        except InputError as error:
+            raise PydanticCustomError("roles", "{said}", {"said": error.detail}) from None
+        return value
+
+    @field_validator("persons")
+    @classmethod
+    def _one_person_a_name(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        names = [name for listed in value.values() for name in listed]
+        if any(":" in person for person in value) or not all(":" in name for name in names):
+            raise PydanticCustomError("persons", 'a line is person = ["os:name", ...], and no person has a colon')
+        if len(names) != len(set(names)):
+            raise PydanticCustomError("persons", "a name belongs to two persons")
+        return value
+
+    @field_validator("oidc")
+    @classmethod
+    def _aliases(cls, value: dict[str, OidcSettings]) -> dict[str, OidcSettings]:
+        if not all(oidc.ALIAS.fullmatch(alias) for alias in value):
+            raise PydanticCustomError("alias", "an alias is 1 to 32 small letters, digits and hyphens after a letter")
+        if len({one.issuer for one in value.values()}) != len(value):
+            raise PydanticCustomError("alias", "two aliases are for one issuer")
+        return value
 
     @field_validator("clock_correction")
     @classmethod
@@ -128,6 +184,10 @@ def load(home: Path) -> Settings:
 
 
 def _checked(table: Mapping[str, Any], where: str) -> Settings:
+    for name in FILE_ONLY:
+        if any(one.upper() == ENV_PREFIX + name.upper() for one in os.environ):
+            said = f"{ENV_PREFIX}{name.upper()} in the environment: only {FILE_NAME} says who may do what"
+            raise InputError("bad-settings", said)
     try:
         return Settings(**table)
     except ValidationError as error:
@@ -151,6 +211,9 @@ def create(home: Path) -> bool:
 
 
 def with_database(text: str, address: str) -> str:
-    """The settings in ``text`` with another database: TOML has no second value for a name, so the old line goes."""
+    """The settings in ``text`` with another database: TOML has no second value for a name, so the old line goes.
+
+    The new one comes first, since what follows the head of a table belongs to that.
+    """
     lines = [line for line in text.splitlines() if line.split("=", 1)[0].strip() != "database"]
-    return "\n".join([*lines, f"database = {json.dumps(address)}", ""])
+    return "\n".join([f"database = {json.dumps(address)}", *lines, ""])

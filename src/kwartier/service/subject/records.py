@@ -1,0 +1,80 @@
+"""What is written into the audit log about rights and about what was forgotten: canonical JSON, and no connection in it."""
+
+import json
+from collections.abc import Sequence
+from datetime import date
+from typing import Protocol
+
+from kwartier.service.subject.rules import Days, Decision, Kind
+from kwartier.store.retention import Dropped
+
+VERSION = 1
+
+
+class Records(Protocol):
+    """The audit log, as far as it is written to here."""
+
+    def append(self, records: Sequence[bytes]) -> range:
+        """Add records; their numbers. They are on the disk when this returns."""
+        ...
+
+
+def write(log: Records | None, *found: bytes) -> None:
+    """Write records down where there is a log."""
+    if log is not None and found:
+        log.append(found)
+
+
+def asked(kind: Kind, request: str, *, at: int, by: str, state: str, ground: str = "") -> bytes:
+    """That a right was used, and what came of it."""
+    return _line("right", at, right=kind.value, request=request, actor=by, state=state, ground=ground)
+
+
+def decided(request: str, decision: Decision, *, at: int, by: str, commitment: str) -> bytes:
+    """Whether erasure applies."""
+    return _line(
+        "erasure-decided",
+        at,
+        request=request,
+        actor=by,
+        outcome=decision.outcome.value,
+        ground=decision.ground.cited,
+        erased=[_days(one) for one in decision.erased],
+        refused=[
+            {"days": _days(one.days), "code": one.rule.code, "ground": one.rule.cited} for one in decision.refused
+        ],
+        commitment=commitment,
+    )
+
+
+def erased(request: str, *, at: int, rows: int, days: list[list[str]], commitment: str, backups_until: date) -> bytes:
+    """That what was to be erased is in no file any more."""
+    return _line(
+        "erased", at, request=request, rows=rows, days=days, commitment=commitment, backups_until=f"{backups_until}"
+    )
+
+
+def dropped(one: Dropped, *, at: int, reason: str) -> bytes:
+    """That a day was dropped, or narrowed down to what is held."""
+    return _line(
+        "dropped",
+        at,
+        note=one.note,
+        day=f"{one.day}",
+        rows=one.rows,
+        ids=one.ids,
+        digest=one.digest,
+        kept=one.kept,
+        key_forgotten=one.key_forgotten,
+        reason=reason,
+    )
+
+
+def _days(days: Days) -> list[str]:
+    return [f"{days[0]}", f"{days[1]}"]
+
+
+def _line(kind: str, at: int, **facts: object) -> bytes:
+    return json.dumps(
+        {"v": VERSION, "kind": kind, "at": at, **facts}, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    ).encode()
