@@ -59,6 +59,8 @@ class Wish:
     by: str
     reason: str = ""
     has_claims: bool = False
+    approval: str = ""
+    """The request under which somebody else agreed, where four eyes are asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +80,9 @@ def commitment(receipt: str, ean: str) -> str:
 
 
 def erase(home: Home, wish: Wish, *, wall: Callable[[], float], log: Records | None = None) -> Answer:
-    """Decide, and end the links to what is to be erased. ``wall``: UTC seconds. Raises ``InputError`` bad-day,
-    unknown-ground.
+    """Decide, and end the links to what is to be erased. ``wall``: UTC seconds.
+
+    The audit log has the decision before it holds. Raises ``InputError`` bad-day, unknown-ground.
     """
     at = int(wall())
     today = local_day(at, TIMEZONE)
@@ -95,7 +98,7 @@ def erase(home: Home, wish: Wish, *, wall: Callable[[], float], log: Records | N
         ]
         decision = decide(wish.days, ground=wish.ground, today=today, held=kept, has_claims=wish.has_claims)
         name = store.receive(connection, Kind.ERASE, wish.ean, wish.days, by=wish.by, at=at)
-        detail = _told(decision, wish.reason)
+        detail = _told(decision, wish)
         rule = decision.ground if decision.erased else decision.refused[0].rule
         is_refused = decision.outcome is Outcome.REFUSED
         mark = "" if is_refused else commitment(receipt, wish.ean)
@@ -105,13 +108,14 @@ def erase(home: Home, wish: Wish, *, wall: Callable[[], float], log: Records | N
         if not is_refused:
             _end_links(connection, name, wish.ean, decision, today)
             connection.execute(update(requests).where(requests.c.id == name).values(ean=None, due_at=due_at))
-    records.write(log, records.decided(name, decision, at=at, by=wish.by, commitment=mark))
+        records.write(log, records.decided(name, decision, at=at, by=wish.by, commitment=mark))
     return Answer(request=name, decision=decision, due_at=due_at, receipt="" if is_refused else receipt)
 
 
-def _told(decision: Decision, reason: str) -> dict[str, object]:
+def _told(decision: Decision, wish: Wish) -> dict[str, object]:
     return {
-        "reason": reason,
+        "reason": wish.reason,
+        "approval": wish.approval,
         "erased": [[f"{start}", f"{end}"] for start, end in decision.erased],
         "refused": [
             {"days": [f"{one.days[0]}", f"{one.days[1]}"], "code": one.rule.code, "article": one.rule.cited}
