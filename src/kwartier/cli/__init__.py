@@ -15,7 +15,23 @@ from typing import Annotated, NoReturn
 import typer
 
 from kwartier import __version__
-from kwartier.cli import access, backup, decode, demo, doctor, fleet, home, keys, night, read, readings, simulate, store
+from kwartier.cli import (
+    access,
+    backup,
+    breach,
+    decode,
+    demo,
+    doctor,
+    fleet,
+    home,
+    keys,
+    night,
+    read,
+    readings,
+    simulate,
+    store,
+    subject,
+)
 from kwartier.cli.options import remember_home
 from kwartier.errors import InputError, KwartierError, StateError
 
@@ -38,6 +54,8 @@ app.command("readings")(readings.readings)
 app.add_typer(access.app, name="access")
 app.add_typer(access.account, name="account")
 app.add_typer(store.app, name="store")
+app.add_typer(subject.app, name="subject")
+app.add_typer(breach.app, name="breach")
 app.add_typer(backup.app, name="backup")
 app.command("decode")(decode.decode)
 app.command("demo")(demo.demo)

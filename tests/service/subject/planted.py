@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow.parquet import encryption
 from sqlalchemy import insert, select
@@ -192,7 +194,7 @@ class Search:
 
     def _open(self, path: Path) -> pyarrow.Table | None:
         name = f"{path.parent.name}/{path.name}"
-        attempts = [None]
+        attempts: list[Any] = [None]
         if self.keys:
             attempts = [self._decryption(key, name) for key in self.keys.values()]
         for attempt in attempts:
@@ -212,9 +214,7 @@ class Search:
         return encryption.create_decryption_properties(of_file, aad_prefix=name.encode())  # type: ignore[attr-defined]  # the stubs do not know it
 
     def _has(self, table: pyarrow.Table) -> bool:
-        steps = [
-            table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False) for name in ("import_wh", "export_wh")
-        ]
+        steps = [pc.list_flatten(table[name]).to_numpy() for name in ("import_wh", "export_wh")]
         openings = [table[f"opening_{name}"].to_numpy() for name in ("import_wh", "export_wh")]
         return bool(
             any(np.isin(one, self.steps).any() for one in steps)

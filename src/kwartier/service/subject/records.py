@@ -30,6 +30,11 @@ def asked(kind: Kind, request: str, *, at: int, by: str, state: str, ground: str
     return _line("right", at, right=kind.value, request=request, actor=by, state=state, ground=ground)
 
 
+def lifted(hold: str, *, at: int, by: str, reason_digest: str) -> bytes:
+    """That a hold was ended; why, as a digest of what the database says."""
+    return _line("hold-ended", at, hold=hold, actor=by, reason=reason_digest)
+
+
 def decided(request: str, decision: Decision, *, at: int, by: str, commitment: str) -> bytes:
     """Whether erasure applies."""
     return _line(

@@ -62,6 +62,11 @@ class Request:
     done_at: int | None
     detail: Detail = field(default_factory=dict)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether something is left to be decided or done."""
+        return bool(MOVES[self.state])
+
 
 def month_later(at: int) -> int:
     """One month after a moment (UTC s), as AVG 12(3) counts: the same day of the next month, or its last."""
@@ -133,8 +138,14 @@ class Requests:
         """It is carried out. Raises as :meth:`decide`."""
         self._move(connection, name, State.DONE, detail or {}, done_at=at)
 
+    def note(self, connection: Connection, name: str, detail: Detail) -> None:
+        """Add to what is written down of it, whatever its state. Raises ``InputError`` unknown-request."""
+        found = self.get_within(connection, name)
+        changed = json.dumps({**found.detail, **detail})
+        connection.execute(update(requests).where(requests.c.id == name).values(detail=changed))
+
     def _move(self, connection: Connection, name: str, to: State, detail: Detail, **values: object) -> None:
-        found = self._get(connection, name)
+        found = self.get_within(connection, name)
         if to not in MOVES[found.state]:
             raise StateError("request-closed", f"request {name} is {found.state} and cannot become {to}")
         changed = {**values, "state": to.value, "detail": json.dumps({**found.detail, **detail})}
@@ -143,13 +154,21 @@ class Requests:
     def get(self, name: str) -> Request:
         """One request. Raises ``InputError`` unknown-request."""
         with reading(self._engine) as connection:
-            return self._get(connection, name)
+            return self.get_within(connection, name)
 
-    def _get(self, connection: Connection, name: str) -> Request:
+    def get_within(self, connection: Connection, name: str) -> Request:
+        """The same in the caller's transaction."""
         row = connection.execute(select(requests).where(requests.c.id == name)).mappings().one_or_none()
         if row is None:
             raise InputError("unknown-request", f"there is no request {name[:MAX_SHOWN]!r}")
         return _request(row)
+
+    def of_hold(self, connection: Connection, hold: str) -> Request | None:
+        """The request that a hold was made for."""
+        query = select(requests).where(requests.c.detail.contains(hold, autoescape=True)).limit(1)
+        row = connection.execute(query).mappings().first()
+        found = None if row is None else _request(row)
+        return found if found is not None and found.detail.get("hold") == hold else None
 
     def listed(self, ean: str | None = None, state: State | None = None) -> list[Request]:
         """Requests in the order in which they came: of one connection, in one state, or the last of all."""

@@ -64,7 +64,9 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rights:
-    """The table: rules by their codes."""
+    """The table: rules by their codes, and what is told before anything else."""
+
+    notice: Mapping[str, str]
 
     kinds: Mapping[str, Rule]
     grounds: Mapping[str, Rule]
@@ -99,7 +101,11 @@ def rights() -> Rights:
         for name in ("kind", "ground", "refusal", "restriction")
     }
     return Rights(
-        kinds=parts["kind"], grounds=parts["ground"], refusals=parts["refusal"], restrictions=parts["restriction"]
+        notice=table["notice"],
+        kinds=parts["kind"],
+        grounds=parts["ground"],
+        refusals=parts["refusal"],
+        restrictions=parts["restriction"],
     )
 
 
