@@ -34,6 +34,7 @@ from kwartier.simulate import faults
 from kwartier.simulate.latency import latency_of
 from kwartier.simulate.world import World
 from kwartier.tables import visits
+from tests.somebody import TESTER
 
 SEED = 1
 DAY_S = 86_400
@@ -101,11 +102,11 @@ def nights(
             home.keyring.import_file(fleet / "keys.csv", at=0, actor=ACTOR, own_title=home.settings.own_title)
         for name, day, shift_s in (("first", today - timedelta(days=1), -DAY_S), ("second", today, 0)):
             with open_home(home_folder) as home:
-                request = Request(day=day, workers=workers, at_once=True, actor=ACTOR)
+                request = Request(day=day, workers=workers, at_once=True, actor=TESTER)
                 night.plan(home, request, now=time.time() + shift_s)
             found[name] = _night(home_folder, day, shift_s, workers, profile if name == "second" else None)
             with open_home(home_folder) as home:
-                outcome = compare_night(home, fleet, day, actor=ACTOR)
+                outcome = compare_night(home, fleet, day, actor=TESTER)
             if not outcome.is_clean or found[name].read != meters:
                 raise RuntimeError(f"{found[name].read} of {meters} were read, and {outcome}")
     return found

@@ -16,6 +16,7 @@ from kwartier.service.compare import compare_night
 from kwartier.service.home import Home, create_home, open_home
 from kwartier.service.night import Request
 from kwartier.service.worker import Orders
+from tests.somebody import TESTER
 
 ACTOR = "os:bench"
 FIRST_DAY = date(2026, 3, 2)
@@ -77,7 +78,7 @@ def carry_out(home: Home, fleet: Steered, day: date, *, progress: Callable[[Tall
     """One night in this process, which does nothing else meanwhile."""
     wall = wall_of(fleet.go_to(day))
     begun_s = time.monotonic()
-    night.plan(home, Request(day=day, workers=1, at_once=True, actor=ACTOR), now=wall())
+    night.plan(home, Request(day=day, workers=1, at_once=True, actor=TESTER), now=wall())
     planned_s = time.monotonic() - begun_s
     orders = Orders(home=home.path, day=day, at_once=True, purpose="settlement", reason="", actor=ACTOR, until=None)
     tally = uvloop.run(worker.run(home, orders, progress=progress, wall=wall))
@@ -86,6 +87,6 @@ def carry_out(home: Home, fleet: Steered, day: date, *, progress: Callable[[Tall
 
 def demand_truth(home: Home, fleet: Path, day: date) -> None:
     """Raise unless what was stored of a day is what the meters counted."""
-    outcome = compare_night(home, fleet, day, actor=ACTOR)
+    outcome = compare_night(home, fleet, day, actor=TESTER)
     if not outcome.is_clean:
         raise RuntimeError(f"what was stored of {day} is not what the meters counted: {outcome}")

@@ -34,6 +34,7 @@ from kwartier.service.reading import Request, read
 from kwartier.simulate.fleet import SimulatedConnection
 from tests import living
 from tests.cli.command import run
+from tests.somebody import TESTER
 
 EK, AK, KEK, BROADCAST, LLS = (bytes(range(first, first + 16)) for first in (0x91, 0xA3, 0xB5, 0xC7, 0xD9))
 """Planted for a meter that nobody visits; those that are visited have keys of their own, drawn from a seed."""
@@ -279,7 +280,7 @@ def test_readings_are_printed_when_asked_for_and_are_nowhere_else(
         assert ran.code == 0, ran.err
         values = {row["import_wh"] for row in json.loads(ran.out)["rows"]}
         assert min(values) > 99_999, "long enough to be told from other numbers"
-        request = Request(meter=one.meter, start=date(2026, 3, 4), end=date(2026, 3, 5), actor="os:test")
+        request = Request(meter=one.meter, start=date(2026, 3, 4), end=date(2026, 3, 5), actor=TESTER)
         report = read(home, request, wall=lambda: time.time() + 86_400)  # a connection is read once a day
         readings = report.readings
         assert readings is not None

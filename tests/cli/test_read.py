@@ -16,6 +16,7 @@ from kwartier.service.reading import Report, Request, read
 from kwartier.simulate.fleet import SimulatedConnection
 from tests.cli.command import Ran, run
 from tests.living import fleet
+from tests.somebody import TESTER
 
 Command = Callable[..., Ran]
 
@@ -81,7 +82,7 @@ def test_the_second_visit_asks_for_nothing_but_clock_and_rows(
 
 def visit(home: Home, meter: str, *, days: int) -> Report:
     """A read so many days from now."""
-    request = Request(meter=meter, start=date(2026, 3, 4), end=date(2026, 3, 5), actor="os:test")
+    request = Request(meter=meter, start=date(2026, 3, 4), end=date(2026, 3, 5), actor=TESTER)
     return read(home, request, wall=lambda: time.time() + days * 86_400)
 
 

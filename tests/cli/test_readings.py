@@ -16,6 +16,7 @@ from kwartier.simulate import truth
 from tests.cli.command import Ran
 from tests.cli.command import run as run_command
 from tests.service.street import installed, street
+from tests.somebody import TESTER
 
 Command = Callable[..., Ran]
 DAY = "2026-01-14"
@@ -33,7 +34,7 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("read")
     with street(folder, 4, "--faults", "none") as fleet:
         home = installed(folder, fleet)
-        request = Request(day=date.fromisoformat(DAY), workers=1, at_once=True, actor="os:test")
+        request = Request(day=date.fromisoformat(DAY), workers=1, at_once=True, actor=TESTER)
         with open_home(home) as opened:
             run(opened, request, show=lambda progress: None, say=lambda text: None)
     return home, fleet

@@ -17,6 +17,7 @@ from kwartier.service.home import open_home
 from kwartier.service.reading import Request, read
 from tests.cli.command import Ran, run
 from tests.foreign.truth import QUARTER_S, SUMMER, is_summer, midnight, rows
+from tests.somebody import TESTER
 
 TITLE = "4752583030303031"
 EK, AK = "000102030405060708090A0B0C0D0E0F", "D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF"
@@ -140,7 +141,7 @@ def test_its_clock_is_set_in_its_own_words(
         with open_home(tmp_path / "home") as home:
             for day_of_visit in range(2):
                 at = now + 86_400 * day_of_visit
-                request = Request(meter="g1", start=day, end=date(2026, 3, 5), actor="os:test")
+                request = Request(meter="g1", start=day, end=date(2026, 3, 5), actor=TESTER)
                 report = read(home, request, wall=lambda at=at: float(at))  # type: ignore[misc]  # bound now
                 found.append((report.record.outcome, *(one.code for one in report.findings)))
                 assert report.visit.result is not None
@@ -186,7 +187,7 @@ def test_a_counter_that_fell_behind_is_recovered_once_through_the_public_client(
     with meter(first=first, count=300, expects=5000) as port:
         introduce(command, tmp_path, port, companion="hasty")
         table = json.loads(command("read", "g1", "--from", "2026-03-04", "--json").out)
-        request = Request(meter="g1", start=date(2026, 3, 4), end=date(2026, 3, 5), actor="os:test")
+        request = Request(meter="g1", start=date(2026, 3, 4), end=date(2026, 3, 5), actor=TESTER)
         with open_home(tmp_path / "home") as home:
             again = read(home, request, wall=lambda: time.time() + 86_400)
     check(table, "2026-03-04", "2026-03-05", first, 300)

@@ -13,18 +13,19 @@ from kwartier.database import writing
 from kwartier.errors import Denied, InputError, KwartierError
 from kwartier.fleet.ean import check_digit
 from kwartier.fleet.registry import Registry
-from kwartier.gate.grant import Gate, Scope, Shown
+from kwartier.gate.grant import Gate, Shown
 from kwartier.gate.ids import Ids
+from kwartier.gate.policy import Scope
 from kwartier.gate.purposes import purposes
 from kwartier.model import Missing, Readings
 from kwartier.store import Store
-from kwartier.tables import accesses, reading_ids
+from kwartier.tables import access_connections, accesses, reading_ids
+from tests.gate.rooms import AT, EVA, Remembered, gate_of
 from tests.store.entries import entry, readings
 
 OPERATORS = ("Noord", "Zuid")
 DAY = date(2026, 11, 24)
 AFTER = DAY + timedelta(days=1)
-AT = 1_795_600_000
 
 
 def ean(number: int) -> str:
@@ -33,7 +34,7 @@ def ean(number: int) -> str:
 
 
 def gate(engine: Engine, folder: Path, dso: str = "") -> Gate:
-    return Gate(engine, Registry(engine, dso=dso), folder / "store", None, wall=lambda: AT)
+    return gate_of(engine, folder, dso=dso)
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def install(engine: Engine, tmp_path: Path) -> Callable[..., Path]:
 
 def shown(found: Gate, start: date, end: date, number: int = 0, purpose: str = "customer") -> Shown:
     scope = Scope(start=start, end=end, eans=(ean(number),))
-    (one,) = found.open(actor="os:test", purpose=purpose, scope=scope).readings()
+    (one,) = found.open(actor=EVA, purpose=purpose, scope=scope).readings()
     return one
 
 
@@ -76,28 +77,36 @@ def shown(found: Gate, start: date, end: date, number: int = 0, purpose: str = "
         ("customer", 9, 1, "unknown-connection"),
     ],
 )
-def test_what_is_denied_is_denied_before_anything_is_read_or_written_down(
+def test_what_is_denied_is_denied_before_anything_is_read_and_that_is_written_down(
     engine: Engine, install: Callable[..., Path], purpose: str, eans: int, days: int | None, code: str
 ) -> None:
     folder = install(readings(DAY, AFTER))
+    log = Remembered()
     start, length = (DAY, days) if days is not None else (date.min, 1)
     scope = Scope(start=start, end=start + timedelta(days=length), eans=tuple(map(ean, range(eans))))
     with pytest.raises((Denied, InputError)) as caught:
-        gate(engine, folder).open(actor="os:test", purpose=purpose, scope=scope)
+        gate_of(engine, folder, log=log).open(actor=EVA, purpose=purpose, scope=scope)
     assert isinstance(caught.value, KwartierError)
     assert caught.value.code == code
+    # What is wrong in itself leaves no trace; who was denied something stands in the tables and in the log.
+    is_denied = isinstance(caught.value, Denied)
     with engine.connect() as connection:
-        assert connection.execute(select(accesses)).all() == []
+        assert [row.verdict for row in connection.execute(select(accesses))] == [code] * is_denied
+        assert connection.execute(select(access_connections)).all() == []
+    assert [(one["kind"], one["rule"]) for one in log.told] == [("denied", code)] * is_denied
 
 
 def test_who_looks_is_written_down_before_the_first_row(engine: Engine, install: Callable[..., Path]) -> None:
     folder = install(readings(DAY, AFTER))
     scope = Scope(start=DAY, end=AFTER, eans=(ean(0),))
-    grant = gate(engine, folder).open(actor="os:eva", purpose="complaint", reason="letter 12", scope=scope)
+    grant = gate(engine, folder).open(actor=EVA, purpose="complaint", reason="letter 12", scope=scope)
     with engine.connect() as connection:
         (row,) = connection.execute(select(accesses)).all()
     assert (row.id, row.at, row.actor, row.purpose, row.reason) == (grant.id, AT, "os:eva", "complaint", "letter 12")
-    assert json.loads(row.scope) == {"start": f"{DAY}", "end": f"{AFTER}"}
+    told = {"source": "store", "channels": ["import_wh", "export_wh"], "resolution": "quarter", "connections": 1}
+    assert json.loads(row.scope) == {"start": f"{DAY}", "end": f"{AFTER}", **told}
+    with engine.connect() as connection:
+        assert [tuple(one) for one in connection.execute(select(access_connections))] == [(grant.id, ean(0))]
 
 
 def test_test_data_are_all_that_may_be_looked_at_for_a_test(engine: Engine, install: Callable[..., Path]) -> None:
@@ -105,7 +114,7 @@ def test_test_data_are_all_that_may_be_looked_at_for_a_test(engine: Engine, inst
     assert purposes()["test"].eans == "20"
     scope = Scope(start=DAY, end=AFTER, eans=("871234567890123456",))
     with pytest.raises(Denied) as caught:
-        gate(engine, Path()).open(actor="os:test", purpose="test", scope=scope)
+        gate(engine, Path()).open(actor=EVA, purpose="test", scope=scope)
     assert caught.value.code == "out-of-scope"
 
 
@@ -162,7 +171,7 @@ def test_without_its_link_nothing_leads_to_readings(engine: Engine, install: Cal
     with writing(engine) as connection:
         connection.execute(delete(reading_ids).where(reading_ids.c.meter == "m0"))
     scope = Scope(start=DAY, end=AFTER, eans=(ean(0),))
-    assert list(gate(engine, folder).open(actor="os:test", purpose="customer", scope=scope).readings()) == []
+    assert list(gate(engine, folder).open(actor=EVA, purpose="customer", scope=scope).readings()) == []
 
 
 # Operators.
@@ -176,7 +185,7 @@ def test_an_operator_reaches_nothing_of_another(engine: Engine, install: Callabl
     with pytest.raises(InputError) as caught:
         shown(found, DAY, AFTER, 1 - ours)
     assert caught.value.code == "unknown-connection"
-    grant = found.open(actor="os:test", purpose="settlement", scope=Scope(start=DAY, end=AFTER))
+    grant = found.open(actor=EVA, purpose="settlement", scope=Scope(start=DAY, end=AFTER))
     stacks = list(grant.day(DAY))
     assert [link.meter for _, links in stacks for link in links] == [f"m{ours}"]
     assert sum(map(len, (stack for stack, _ in stacks))) == 1 == grant.rows(DAY)
@@ -211,7 +220,7 @@ def test_a_grant_for_a_test_shows_nobodys_connection_of_the_fleet_only(
     scope = Scope(start=DAY, end=AFTER)
     shown_links = {}
     for purpose in ("test", "settlement"):
-        grant = gate(engine, folder).open(actor="os:test", purpose=purpose, scope=scope)
+        grant = gate(engine, folder).open(actor=EVA, purpose=purpose, scope=scope)
         stacks = list(grant.day(DAY))
         shown_links[purpose] = {link.meter for _, links in stacks for link in links}
         assert sum(map(len, (stack for stack, _ in stacks))) == len(shown_links[purpose]) == grant.rows(DAY)
@@ -221,8 +230,8 @@ def test_a_grant_for_a_test_shows_nobodys_connection_of_the_fleet_only(
 def test_a_grant_for_one_connection_does_not_reach_the_fleet(engine: Engine, install: Callable[..., Path]) -> None:
     folder = install(readings(DAY, AFTER))
     scope = Scope(start=DAY, end=AFTER, eans=(ean(0),))
-    grant = gate(engine, folder).open(actor="os:test", purpose="customer", scope=scope)
+    grant = gate(engine, folder).open(actor=EVA, purpose="customer", scope=scope)
     with pytest.raises(Denied):
         list(grant.day(DAY))
     with pytest.raises(Denied):
-        list(gate(engine, folder).open(actor="os:test", purpose="test", scope=Scope(start=DAY, end=AFTER)).day(AFTER))
+        list(gate(engine, folder).open(actor=EVA, purpose="test", scope=Scope(start=DAY, end=AFTER)).day(AFTER))

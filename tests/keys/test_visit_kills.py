@@ -39,6 +39,7 @@ from kwartier.simulate.fleet import draw, write_fleet, write_keys
 from kwartier.simulate.host import Station
 from tests.keys.killing import kill_many, repeated
 from tests.living import NOW
+from tests.somebody import TESTER
 
 SEED = 20_260_305
 SHARED = SessionKeys(ek=bytes(range(16)), ak=bytes(range(0xA0, 0xB0)))
@@ -148,7 +149,7 @@ def visit_for_ever(place: int, home: Path, meters: tuple[str, ...], honest: bool
     with open_home(home) as opened:
         while True:
             later_s = days.randrange(MAX_DAYS) * 86_400
-            request = Request(meter=meters[place], start=DAY, end=NEXT_DAY, actor="os:test")
+            request = Request(meter=meters[place], start=DAY, end=NEXT_DAY, actor=TESTER)
             with suppress(Denied):
                 read(opened, request, wall=lambda later_s=later_s: time.time() + later_s)  # type: ignore[misc]  # bound here
 

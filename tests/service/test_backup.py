@@ -13,18 +13,21 @@ from sqlalchemy import Engine, Table, select
 
 from kwartier.collect.claims import Claims
 from kwartier.database import reading, writing
-from kwartier.errors import InputError, StateError
+from kwartier.errors import Denied, InputError, StateError
 from kwartier.service import backup
 from kwartier.service.backup import MANIFEST, RESTORE_JUMP, TABLES
 from kwartier.service.compare import compare_night
 from kwartier.service.home import open_home
+from kwartier.service.identity import pairs
 from kwartier.service.rehearsal import promises
 from kwartier.store import copying
 from kwartier.tables import counters, metadata, meter_keys
+from kwartier.who.actor import Actor
 from tests import postgres
 from tests.postgres import DATABASES
 from tests.service.street import installed
 from tests.service.test_kills import METERS, Days, begin, days, end, plan, settled, wait_until
+from tests.somebody import TESTER
 
 
 def taken(home: Path, target: Path, **words: bool) -> Path:
@@ -64,7 +67,7 @@ def test_a_backup_of_a_running_night_goes_on_in_an_empty_home(tmp_path: Path, ki
         assert end(begin(new, street, second, lease_s=2)) == 0
         with open_home(new) as opened:
             for day in (first, second):
-                found = compare_night(opened, street.out, day, actor="os:test")
+                found = compare_night(opened, street.out, day, actor=TESTER)
                 assert (found.wrong, found.doubled, found.lost) == (0, 0, 0), day
             assert promises.counters(street.fleet) == []
             assert promises.one_read(opened, street.fleet, second + timedelta(days=1)) == []
@@ -93,6 +96,21 @@ def test_every_counter_moves_on_and_so_do_those_that_never_were_used(street_home
     with open_home(new) as opened, reading(opened.engine) as connection:
         moved = {found.ek_fingerprint: found.next for found in connection.execute(select(counters))}
     assert moved == {name: RESTORE_JUMP + (77 if name == fingerprints[0] else 0) for name in fingerprints}
+
+
+def test_what_two_wanted_before_a_restore_they_have_to_want_again(street_home: Path, tmp_path: Path) -> None:
+    one, other = (Actor(name=name, roles=frozenset({"operator"}), via="os") for name in ("os:eva", "os:piet"))
+    at, new = int(time.time()), tmp_path / "new"
+    with open_home(street_home) as opened:
+        name = pairs(opened).request("bulk-export", "ab" * 32, one, text="", at=at)
+        pairs(opened).approve(name, other, at=at)
+    folder = taken(street_home, tmp_path / "backup")
+    backup.restore(folder, new, wall=time.time)
+    with open_home(street_home) as opened:
+        pairs(opened).spend(name, "bulk-export", "ab" * 32, at=at)
+    with open_home(new) as opened, pytest.raises(Denied) as caught:
+        pairs(opened).spend(name, "bulk-export", "ab" * 32, at=at)
+    assert caught.value.code == "approval-over"
 
 
 @pytest.mark.parametrize("kind", DATABASES)

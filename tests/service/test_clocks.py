@@ -17,6 +17,7 @@ from kwartier.service.reading import Report, Request, read
 from kwartier.simulate.fleet import SimulatedConnection
 from kwartier.tables import findings
 from tests.living import NOW, fleet
+from tests.somebody import TESTER
 
 DAY = date(2026, 3, 5)
 ADJUSTED = 0x20
@@ -47,7 +48,7 @@ def street(
 
 
 def visited(home: Home, meter: str, day: date, now: Time) -> Report:
-    return read(home, Request(meter=meter, start=day, end=day + timedelta(days=1), actor="os:test"), wall=now)
+    return read(home, Request(meter=meter, start=day, end=day + timedelta(days=1), actor=TESTER), wall=now)
 
 
 def test_a_clock_is_set_night_after_night_and_each_quarter_says_so(

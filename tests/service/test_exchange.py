@@ -7,10 +7,11 @@ from zoneinfo import ZoneInfo
 
 from kwartier.collect.claims import Claims
 from kwartier.fleet.mutations import Exchange
-from kwartier.gate.grant import Scope
+from kwartier.gate.policy import Scope
 from kwartier.service.home import create_home, open_home
 from tests.service.street import TIMEZONE, night, street
 from tests.service.test_night import asked, finish
+from tests.somebody import TESTER
 
 DAY = date(2026, 1, 14)
 NOON = int(datetime(2026, 1, 14, 12, tzinfo=ZoneInfo(TIMEZONE)).timestamp())
@@ -45,6 +46,6 @@ def test_both_meters_of_the_day_are_read_under_one_claim(tmp_path: Path) -> None
         proof = Claims(opened.engine).proof(today)
         assert (proof.beyond, proof.fulfilled, proof.refused) == ((), 2, {"claimed-by-another": 1})
         scope = Scope(start=DAY, end=DAY + timedelta(days=1), eans=(connection,))
-        shown = list(opened.gate.open(actor="os:test", purpose="test", scope=scope).readings())
+        shown = list(opened.gate.open(actor=TESTER, purpose="test", scope=scope).readings())
     assert {one.readings.meter for one in shown} == {OLD, NEW}
     assert {one.ean for one in shown} == {connection}

@@ -17,6 +17,7 @@ from kwartier.service.host_time import STA_UNSYNC, TIME_ERROR, host_clock, stead
 from kwartier.service.night import doubts
 from kwartier.service.reading import Request, read
 from tests.living import fleet
+from tests.somebody import TESTER
 
 TIMEZONE = "Europe/Amsterdam"
 
@@ -76,7 +77,7 @@ def test_a_read_is_refused_before_anything_is_claimed(tmp_path: Path, monkeypatc
     monkeypatch.setattr(host_time, "synchronised", lambda: False)
     with fleet(tmp_path / "home") as (_, connections):
         monkeypatch.setenv("KWARTIER_SYNCHRONISED_CLOCK", "true")
-        request = Request(meter=connections[0].meter, start=date(2026, 3, 4), end=date(2026, 3, 5), actor="os:test")
+        request = Request(meter=connections[0].meter, start=date(2026, 3, 4), end=date(2026, 3, 5), actor=TESTER)
         with open_home(tmp_path / "home") as home:
             with pytest.raises(StateError) as caught:
                 read(home, request)

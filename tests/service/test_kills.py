@@ -28,6 +28,7 @@ from kwartier.simulate.world import World
 from tests import postgres
 from tests.conftest import skip_unless
 from tests.service.street import installed
+from tests.somebody import TESTER
 
 DAY_S = 86_400
 METERS = 40
@@ -112,7 +113,7 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 def plan(home: Path, street: Days, day: date) -> None:
     """Make the night."""
-    request = nights.Request(day=day, workers=1, at_once=True, actor="os:test")
+    request = nights.Request(day=day, workers=1, at_once=True, actor=TESTER)
     with open_home(home) as opened:
         nights.plan(opened, request, now=street.now())
 
@@ -120,7 +121,7 @@ def plan(home: Path, street: Days, day: date) -> None:
 def check(home: Path, street: Days, day: date) -> None:
     """What is stored is the truth, and nobody was asked more often than is on record."""
     with open_home(home) as opened:
-        found = compare_night(opened, street.out, day, actor="os:test")
+        found = compare_night(opened, street.out, day, actor=TESTER)
         assert (found.wrong, found.doubled, found.lost) == (0, 0, 0)
         assert found.compared > 0
         assert promises.one_read(opened, street.fleet, day + timedelta(days=1)) == []
@@ -186,7 +187,7 @@ def test_a_process_that_is_stopped_and_wakes_up_after_its_lease_does_no_harm(
         assert os.waitid(os.P_PID, slow.pid, os.WSTOPPED | os.WEXITED) is not None
         assert end(begin(other, street, day, lease_s=2)) == 0
         with open_home(other) as opened:
-            assert compare_night(opened, street.out, day, actor="os:test").lost == 0, "what it held was taken over"
+            assert compare_night(opened, street.out, day, actor=TESTER).lost == 0, "what it held was taken over"
         os.kill(slow.pid, signal.SIGCONT)
         assert end(slow) == 0
         check(home, street, day)

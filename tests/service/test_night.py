@@ -24,7 +24,7 @@ from kwartier.collect.due import Dues
 from kwartier.collect.engine import Tally
 from kwartier.database import writing
 from kwartier.errors import InputError
-from kwartier.gate.grant import Scope
+from kwartier.gate.policy import Scope
 from kwartier.service import worker
 from kwartier.service.compare import compare_night
 from kwartier.service.home import Home, open_home
@@ -34,6 +34,7 @@ from kwartier.simulate import truth
 from kwartier.simulate.running import EMPTY_HOST
 from kwartier.tables import meters, visits
 from tests.service.street import TIMEZONE, installed, night, street, timeless
+from tests.somebody import TESTER
 
 PATIENCE_S = 120.0
 LAST_WINTER_DAY = date(2026, 1, 14)
@@ -48,7 +49,7 @@ def stored(home: Path, day: date) -> dict[str, int]:
     """How many stamps each meter has of a day; a row that is there twice or in two versions fails."""
     with open_home(home) as opened:
         scope = Scope(start=day, end=day + timedelta(days=1))
-        grant = opened.gate.open(actor="os:test", purpose="test", scope=scope)
+        grant = opened.gate.open(actor=TESTER, purpose="test", scope=scope)
         found: dict[str, int] = {}
         for stack, links in grant.day(day):
             assert set(stack.versions.tolist()) == {1}
@@ -60,7 +61,7 @@ def stored(home: Path, day: date) -> dict[str, int]:
 def check(home: Path, fleet: Path, day: date) -> None:
     """Everything that could be had is stored, once, as it was."""
     with open_home(home) as opened:
-        found = compare_night(opened, fleet, day, actor="os:test")
+        found = compare_night(opened, fleet, day, actor=TESTER)
     assert found.is_clean, found
     assert found.compared > 0
 
@@ -224,7 +225,7 @@ class Wall:
 
 
 def one_night(home: Home, day: date, wall: Callable[[], float]) -> Tally:
-    request = Request(day=day, workers=1, at_once=True, actor="os:test")
+    request = Request(day=day, workers=1, at_once=True, actor=TESTER)
     plan(home, request, now=wall())
     orders = Orders(home=home.path, day=day, at_once=True, purpose="settlement", reason="", actor="os:test", until=None)
     return asyncio.run(worker.run(home, orders, progress=lambda tally: None, wall=wall))
@@ -285,9 +286,9 @@ def test_a_day_that_is_not_over_and_a_window_that_has_passed_are_said(tmp_path: 
     with open_home(home_folder) as home:
         for day, at_once, code in ((date(2026, 3, 5), True, "day-not-over"), (date(2026, 3, 4), False, "window-over")):
             with pytest.raises(InputError) as caught:
-                plan(home, Request(day=day, workers=1, at_once=at_once, actor="os:test"), now=noon)
+                plan(home, Request(day=day, workers=1, at_once=at_once, actor=TESTER), now=noon)
             assert caught.value.code == code
-        assert plan(home, Request(day=date(2026, 3, 5), workers=1, at_once=False, actor="os:test"), now=noon) == 2
+        assert plan(home, Request(day=date(2026, 3, 5), workers=1, at_once=False, actor=TESTER), now=noon) == 2
 
 
 def test_a_night_that_never_was_has_no_state(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from kwartier.service.files import DiskRoom
 from kwartier.service.home import open_home
 from kwartier.service.night import Progress, Request, orders_of
 from tests.service.street import TIMEZONE, installed, timeless
+from tests.somebody import TESTER
 
 DAY = date(2026, 3, 4)
 NIGHT = datetime(2026, 3, 5, 1, tzinfo=ZoneInfo(TIMEZONE)).timestamp()
@@ -44,7 +45,7 @@ def test_on_a_full_disk_no_visit_begins_and_the_night_goes_on_by_itself(
 
     monkeypatch.setattr(worker, "room_for", room)
     with timeless(tmp_path, METERS, wall) as fleet:
-        request = Request(day=DAY, workers=1, at_once=True, actor="os:test")
+        request = Request(day=DAY, workers=1, at_once=True, actor=TESTER)
         with open_home(installed(tmp_path, fleet)) as home:
             night.plan(home, request, now=wall())
             told = lambda tally: said.append(Tally(**asdict(tally)))  # noqa: E731 - the tally changes
@@ -52,7 +53,7 @@ def test_on_a_full_disk_no_visit_begins_and_the_night_goes_on_by_itself(
             assert (tally.stored, tally.away) == (METERS, "")
             assert "no-room" in {one.away for one in said}
             assert Dues(home.engine).counts(DAY).stored == METERS
-            assert compare_night(home, fleet, DAY, actor="os:test").is_clean
+            assert compare_night(home, fleet, DAY, actor=TESTER).is_clean
     assert looks > FULL_LOOKS
 
 

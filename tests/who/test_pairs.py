@@ -7,9 +7,10 @@ from functools import partial
 import pytest
 from sqlalchemy import Engine
 
+from kwartier.database import writing
 from kwartier.errors import KwartierError
 from kwartier.who.actor import Actor
-from kwartier.who.pairs import APPROVE_WITHIN_S, MAX_OPEN, SPEND_WITHIN_S, Pairs, operations
+from kwartier.who.pairs import APPROVE_WITHIN_S, MAX_OPEN, SPEND_WITHIN_S, Pairs, operations, void
 from kwartier.who.roles import roles
 from tests.conftest import ROOT
 
@@ -144,3 +145,15 @@ def test_of_many_who_spend_at_once_one_does(pairs: Pairs) -> None:
         spent = list(threads.map(lambda _: code(lambda: pairs.spend(name, KIND, DIGEST, at=NOW)), range(8)))
     assert sorted(map(str, approved)) == ["None", *["approval-over"] * 7]
     assert sorted(map(str, spent)) == ["None", *["approval-over"] * 7]
+
+
+def test_after_a_restore_nothing_that_was_open_can_be_done(engine: Engine, pairs: Pairs) -> None:
+    """It may have been done between the backup and its loss."""
+    approved, asked = ask(pairs), ask(pairs)
+    pairs.approve(approved, PIET, at=NOW)
+    with writing(engine) as connection:
+        void(connection, at=NOW + 1)
+    assert pairs.pending(at=NOW + 2) == []
+    assert code(lambda: pairs.spend(approved, KIND, DIGEST, at=NOW + 2)) == "approval-over"
+    assert code(lambda: pairs.approve(asked, PIET, at=NOW + 2)) == "approval-over"
+    assert code(lambda: pairs.spend(asked, KIND, DIGEST, at=NOW + 2)) == "approval-over"

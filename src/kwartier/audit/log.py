@@ -3,7 +3,7 @@
 Threads that append at the same time are committed together: whoever comes first writes for all that wait, with one flush for
 the whole group. A checkpoint follows soon after the first record that none covers, from a thread of its own that exists
 only then, and when the log is closed. Where a check fails - a file was changed, or the witness has seen another history -
-nothing is appended any more: what cannot be recorded must not be done. A witness that is away only leaves a checkpoint unsigned.
+nothing is appended any more: what cannot be recorded must not be done. A witness that is away leaves a checkpoint unsigned.
 """
 
 import copy

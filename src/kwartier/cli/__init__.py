@@ -23,6 +23,7 @@ from kwartier.cli import (
     demo,
     doctor,
     fleet,
+    gate,
     home,
     keys,
     night,
@@ -31,6 +32,7 @@ from kwartier.cli import (
     simulate,
     store,
     subject,
+    sums,
 )
 from kwartier.cli.options import remember_home
 from kwartier.errors import InputError, KwartierError, StateError
@@ -53,6 +55,8 @@ app.add_typer(night.app, name="night")
 app.command("readings")(readings.readings)
 app.add_typer(access.app, name="access")
 app.add_typer(access.account, name="account")
+app.command("sums")(sums.sums)
+app.add_typer(gate.app, name="gate")
 app.add_typer(store.app, name="store")
 app.add_typer(subject.app, name="subject")
 app.add_typer(breach.app, name="breach")

@@ -2,9 +2,11 @@
 
 import time
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -27,6 +29,19 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 """The last so many visits and changes of keys."""
+
+REGISTRY = "registry"
+"""The role that connections are shown to."""
+TIMEZONE = "Europe/Amsterdam"
+
+
+class Readout(StrEnum):
+    """Whether a connection is read from afar."""
+
+    REMOTE = "remote"
+    OPTED_OUT = "opted-out"
+    NOT_REMOTE = "not-remote"
+
 
 OnOption = Annotated[str, typer.Option("--on", help="The local day from which it holds, as YYYY-MM-DD.")]
 AsOfOption = Annotated[str | None, typer.Option("--on", help="As it is on this local day (YYYY-MM-DD).")]
@@ -92,11 +107,15 @@ def suppliers(on: AsOfOption = None, as_json: JsonOption = False, home: HomeOpti
 
 @app.command("list")
 def list_(on: AsOfOption = None, as_json: JsonOption = False, home: HomeOption = None) -> None:
-    """List the meters."""
+    """List the meters. Their connections are shown to the role registry."""
     from kwartier.service.home import open_home
+    from kwartier.service.identity import actor
 
     with open_home(home_folder(home)) as opened:
         rows = opened.registry.list(None if on is None else _day(on))
+        if REGISTRY not in actor(opened).roles:
+            say("connections are shown to the role registry, and you have not got it")
+            rows = [(meter, "", address, companion) for meter, _, address, companion in rows]
     if as_json:
         print_json({"meters": [{"meter": meter, "ean": ean} for meter, ean, _, _ in rows]})
         return
@@ -187,6 +206,42 @@ def switch(
     say(f"{ean}: switched from {on} on")
 
 
+@app.command("readout")
+def readout(
+    ean: Annotated[str, typer.Argument(help="The connection's EAN; without one: all that are not read.")] = "",
+    mode: Annotated[Readout | None, typer.Argument(help="Whether its meters may be read from afar.")] = None,
+    on: Annotated[str, typer.Option("--on", help="The local day from which it holds (default: today).")] = "",
+    file: Annotated[Path | None, typer.Option(help="readouts.csv: ean, readout, valid_from.")] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Say that a connection is not read from afar any more ("administratief uit"), or is again; or list those that are not.
+
+    What is stored stays. A meter that was planned already is not asked either.
+    """
+    from kwartier.fleet.readout import Mode
+    from kwartier.service.home import open_home
+    from kwartier.service.identity import actor
+
+    now = int(time.time())
+    day = _day(on) if on else datetime.now(ZoneInfo(TIMEZONE)).date()
+    with open_home(home_folder(home)) as opened:
+        actor(opened).require([REGISTRY, "customer-desk", "privacy-officer"], "how connections are read")
+        if file is not None:
+            done = opened.registry.import_readouts(file, at=now)
+            say(f"{file.name}: {done.changed} changed, {done.unchanged} unchanged")
+        elif mode is not None:
+            news = opened.registry.state_readout(ean, Mode(mode.value), on=day, at=now)
+            say(f"{ean} is {mode.value} from {day} on" if news else f"{ean} was {mode.value} already")
+        else:
+            found = opened.registry.not_read(day, day + timedelta(days=1))
+            rows = sorted((one, how.value) for one, how in found.items() if ean in ("", one))
+            if as_json:
+                print_json({"not_read": [{"ean": one, "readout": how} for one, how in rows]})
+            else:
+                print_many(rows, header=("ean", "readout"))
+
+
 @app.command("show")
 def show(
     name: Annotated[str, typer.Argument(metavar="METER|EAN", help="The meter's name, or a connection's EAN.")],
@@ -197,10 +252,12 @@ def show(
 ) -> None:
     """Show what the fleet knows of one meter or connection: from when to when, its keys' changes, its last visits."""
     from kwartier.service.home import open_home
+    from kwartier.service.identity import actor
 
     day = None if on is None else _day(on)
     then = None if known is None else _end_of(_day(known))
     with open_home(home_folder(home)) as opened:
+        actor(opened).require([REGISTRY], "what is known of a connection")
         past = opened.registry.history(name, known=then)
         facts: dict[str, object] = {"ean": name}
         keys: list[dict[str, object]] = []

@@ -50,12 +50,13 @@ def run(
     What an earlier run of the same night stored is not read again. Exit 1: something that might be had is missing, because a
     meter was not tried often enough. A meter that refused for good, or that gave nothing in all of its tries, is missed, too.
     """
-    from kwartier.service.home import actor, open_home
+    from kwartier.service.home import open_home
+    from kwartier.service.identity import actor
     from kwartier.service.night import Request
     from kwartier.service.night import run as carry_out
 
-    request = Request(day=_day(day), workers=workers, at_once=now, actor=actor(), reason=reason)
     with open_home(home_folder(home)) as opened, Shown() as shown:
+        request = Request(day=_day(day), workers=workers, at_once=now, actor=actor(opened), reason=reason)
         counts = carry_out(opened, request, show=shown.show, say=say)
     if as_json:
         print_json(as_table(request.day, counts, running=False))

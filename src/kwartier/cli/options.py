@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,20 @@ SkipBadOption = Annotated[bool, typer.Option("--skip-bad", help="Import the good
 RefusedOption = Annotated[
     Path | None, typer.Option("--refused", help="Where --skip-bad writes the refused rows (FILE.refused.csv).")
 ]
+
+
+class Fineness(StrEnum):
+    """How fine readings are shown in time."""
+
+    QUARTER = "quarter"
+    DAY = "day"
+
+
+ResolutionOption = Annotated[
+    Fineness | None, typer.Option("--resolution", help="How fine, if not as far as the purpose goes.")
+]
+UseCaseOption = Annotated[str, typer.Option("--use-case", help="The use case, where the purpose takes one.")]
+ApprovalOption = Annotated[str, typer.Option("--approval", help="What somebody else has approved, where it takes two.")]
 
 NO_TERMINAL_WIDTH = 1000
 """Columns, so that no line of a file or pipe is broken."""

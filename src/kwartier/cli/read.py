@@ -26,7 +26,7 @@ def read(
     meter: Annotated[str, typer.Argument(help="The meter's name in the fleet.")],
     start: Annotated[datetime, typer.Option("--from", formats=[DAY_FORMAT], help="The first local day.")],
     end: EndOption = None,
-    purpose: Annotated[str, typer.Option(help="What the readings are for; it is recorded.")] = "validation",
+    purpose: Annotated[str, typer.Option(help="What the readings are for (default: `read_purpose`); recorded.")] = "",
     reason: Annotated[str, typer.Option(help="Why, in your own words; it is recorded.")] = "",
     deadline_s: Annotated[
         float | None, typer.Option("--deadline", min=1.0, max=3600.0, help="Seconds that the visit may take in all.")
@@ -38,16 +38,23 @@ def read(
 
     A connection is read at most once a day: what was read today is in `kwartier readings`.
     """
-    from kwartier.service.home import actor, open_home
+    from kwartier.service.home import open_home
+    from kwartier.service.identity import actor
     from kwartier.service.reading import Request
     from kwartier.service.reading import read as carry_out
 
     first = start.date()
     last = end.date() if end is not None else _day_after(first)
-    request = Request(
-        meter=meter, start=first, end=last, purpose=purpose, reason=reason, actor=actor(), deadline_s=deadline_s
-    )
     with open_home(home_folder(home)) as opened:
+        request = Request(
+            meter=meter,
+            start=first,
+            end=last,
+            purpose=purpose,
+            reason=reason,
+            actor=actor(opened),
+            deadline_s=deadline_s,
+        )
         report = carry_out(opened, request)
     if report.delivery_keys:
         say(f"warning: meter {meter} is read under keys of origin delivery, which its supplier knows")

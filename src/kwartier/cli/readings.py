@@ -9,7 +9,15 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from kwartier.cli.options import HomeOption, home_folder, print_json, say
+from kwartier.cli.options import (
+    ApprovalOption,
+    HomeOption,
+    ResolutionOption,
+    UseCaseOption,
+    home_folder,
+    print_json,
+    say,
+)
 from kwartier.cli.quarters import print_quarters, row_of, utc
 from kwartier.errors import InputError
 
@@ -34,6 +42,10 @@ def readings(
     ean: Annotated[str, typer.Option("--connection", help="The EAN of the connection.")],
     purpose: Annotated[str, typer.Option(help="What the readings are for; it is recorded, and has to be given.")] = "",
     reason: Annotated[str, typer.Option(help="Why, in your own words; it is recorded.")] = "",
+    recipient: Annotated[str, typer.Option(help="Who gets to see them, if not you; it is recorded.")] = "",
+    resolution: ResolutionOption = None,
+    use_case: UseCaseOption = "",
+    approval: ApprovalOption = "",
     start: Annotated[
         datetime | None,
         typer.Option("--from", formats=[DAY_FORMAT], help="The first local day (default: seven days before the end)."),
@@ -50,7 +62,10 @@ def readings(
 
     Who looked, what for and at what is written down before anything is shown. Without a purpose nothing is shown.
     """
-    from kwartier.service.home import actor, open_home
+    from kwartier.gate.policy import Scope
+    from kwartier.gate.purposes import Resolution
+    from kwartier.service.home import open_home
+    from kwartier.service.identity import actor
     from kwartier.service.readings import look_up
 
     if form is Format.PARQUET and out is None and sys.stdout.isatty():
@@ -58,7 +73,15 @@ def readings(
     last = end.date() if end is not None else datetime.now(ZoneInfo(TIMEZONE)).date()
     first = start.date() if start is not None else date.fromordinal(max(1, last.toordinal() - DEFAULT_DAYS))
     with open_home(home_folder(home)) as opened:
-        shown = look_up(opened, ean, first, last, actor=actor(), purpose=purpose, reason=reason)
+        scope = Scope(
+            start=first,
+            end=last,
+            eans=(ean,),
+            resolution=Resolution(resolution) if resolution else None,
+            use_case=use_case,
+            approval=approval,
+        )
+        shown = look_up(opened, scope, actor=actor(opened), purpose=purpose, reason=reason, recipient=recipient)
     _print(shown, form, out)
     if not shown:
         say(f"nothing is stored of connection {ean} from {first} up to {last}")

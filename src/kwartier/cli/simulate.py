@@ -124,10 +124,11 @@ def compare(
     Counted are registers: one for each channel, quarter end and meter. Exit 1: something is wrong, doubled or lost.
     """
     from kwartier.service.compare import compare_night
-    from kwartier.service.home import actor, open_home
+    from kwartier.service.home import open_home
+    from kwartier.service.identity import actor
 
     with open_home(home_folder(home)) as opened:
-        found = compare_night(opened, truth, day.date(), actor=actor())
+        found = compare_night(opened, truth, day.date(), actor=actor(opened))
     if as_json:
         print_json(asdict(found))
     else:

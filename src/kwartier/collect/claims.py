@@ -34,6 +34,7 @@ class Verdict(StrEnum):
     CLAIMED_BY_ANOTHER = "claimed-by-another"
     REPEATS_SPENT = "repeats-spent"
     RESTORED_TODAY = "restored-today"
+    NOT_READ_OUT = "not-read-out"
 
     @property
     def granted(self) -> bool:
@@ -87,11 +88,20 @@ class Claims:
             return self.open_within(connection, [wanted], partners, at=at)[0]
 
     def open_within(
-        self, connection: Connection, batch: Sequence[Wanted], partners: Partners, *, at: int
+        self,
+        connection: Connection,
+        batch: Sequence[Wanted],
+        partners: Partners,
+        *,
+        at: int,
+        closed: Collection[str] = (),
     ) -> list[Verdict]:
-        """Claim the reads of a batch, as a part of the caller's transaction. ``at``: UTC seconds."""
+        """Claim the reads of a batch, as a part of the caller's transaction. ``at``: UTC seconds.
+
+        ``closed``: connections that may not be read at all.
+        """
         present = self._present(connection, batch)
-        closed = connection.execute(select(func.max(restores.c.closed_through))).scalar_one()
+        restored = connection.execute(select(func.max(restores.c.closed_through))).scalar_one()
         verdicts: list[Verdict] = []
         fresh: list[dict[str, object]] = []
         again: list[dict[str, object]] = []
@@ -99,8 +109,10 @@ class Claims:
         for one in batch:
             meters = present.setdefault((one.ean, one.date), {})
             # After a restore nobody knows what was read since the backup.
-            is_known = closed is None or one.date > closed
+            is_known = restored is None or one.date > restored
             verdict = _judge(one, meters, partners) if is_known else Verdict.RESTORED_TODAY
+            if one.ean in closed:
+                verdict = Verdict.NOT_READ_OUT
             verdicts.append(verdict)
             key = {"ean": one.ean, "date": one.date, "meter": one.meter}
             if not verdict.granted:

@@ -15,7 +15,7 @@ from typing import Protocol
 from sqlalchemy import Connection, Engine, insert, select
 
 from kwartier.clock import local_day
-from kwartier.collect.claims import Claims, Wanted
+from kwartier.collect.claims import Claims, Verdict, Wanted
 from kwartier.collect.due import Dues, State
 from kwartier.collect.lease import NONE_SHUT, Job, Leases, Settled, Shut
 from kwartier.collect.night_visit import pace_of
@@ -28,6 +28,7 @@ from kwartier.cosem.layout import Layout
 from kwartier.database import writing
 from kwartier.dlms.handshake import NO_SECURITY
 from kwartier.errors import Retry, StateError, WireError
+from kwartier.fleet.readout import not_read
 from kwartier.fleet.registry import Registry
 from kwartier.fleet.visits import VisitRecord, Visits, new_visit
 from kwartier.gate.ids import Ids, Link
@@ -56,6 +57,11 @@ class Sink(Protocol):
     def has(self, batch: str) -> bool:
         """Whether the batch is there."""
         ...
+
+
+def _state_of(verdict: Verdict) -> State:
+    """How a meter stands that is not asked: one that must not be read is not tried again, others wait for another day."""
+    return State.REFUSED if verdict is Verdict.NOT_READ_OUT else State.FAILED
 
 
 @dataclass(slots=True, kw_only=True)
@@ -158,9 +164,13 @@ class Desk:
         ]
         with writing(self._engine) as connection:
             self._claims.settle_within(connection, (), self._spared, at=now)
-            verdicts = self._claims.open_within(connection, claims, self._partners, at=now)
+            verdicts = self._claims.open_within(
+                connection, claims, self._partners, at=now, closed=self._opted_out(connection, claims)
+            )
             refused = [
-                Settled(meter=one.job.meter, lease=one.job.lease, state=State.FAILED, code=verdict.value, counts=False)
+                Settled(
+                    meter=one.job.meter, lease=one.job.lease, state=_state_of(verdict), code=verdict.value, counts=False
+                )
                 for one, verdict in zip(wanted, verdicts, strict=True)
                 if not verdict.granted
             ]
@@ -174,6 +184,12 @@ class Desk:
         self._spared = []
         self._reached(Step.RESERVED)
         return tasks
+
+    def _opted_out(self, connection: Connection, batch: Sequence[Wanted]) -> Collection[str]:
+        """Connections that are not read from afar, on the day that is wanted or by now: that may be said after planning."""
+        first = min([self._rules.day, *(one.date for one in batch)])
+        last = max([self._rules.day, *(one.date for one in batch)])
+        return not_read(connection, first, last + timedelta(days=1), sorted({one.ean for one in batch}))
 
     def _partners(self, one: Wanted) -> Collection[str]:
         day = self._rules.day

@@ -14,12 +14,13 @@ from kwartier import rowfile
 from kwartier.cosem import companion
 from kwartier.database import reading
 from kwartier.errors import InputError
-from kwartier.fleet import history, importing, modules, mutations
+from kwartier.fleet import history, importing, modules, mutations, readout
 from kwartier.fleet.columns import columns, misfit
 from kwartier.fleet.history import Past
 from kwartier.fleet.importing import Imported
 from kwartier.fleet.modules import ImportedModules, Supplied
 from kwartier.fleet.mutations import Exchange
+from kwartier.fleet.readout import Mode, Stated
 from kwartier.fleet.versions import BATCH
 from kwartier.model import Meter
 from kwartier.tables import FOREVER, connections, meters
@@ -96,6 +97,27 @@ class Registry:
     def switch(self, ean: str, *, supplier: str | None = None, brp: str | None = None, on: date, at: int) -> None:
         """Record that a connection has another supplier or balance responsible party from a local day on."""
         mutations.switch(self._engine, self._dso, ean, supplier=supplier, brp=brp, on=on, at=at)
+
+    def state_readout(self, ean: str, mode: Mode, *, on: date, at: int) -> bool:
+        """Record how a connection is read from a local day on; whether that is news. ``InputError`` unknown-connection."""
+        return readout.state(self._engine, ean, mode, on=on, dso=self._dso, at=at)
+
+    def import_readouts(self, path: Path, *, at: int) -> Stated:
+        """Take in ``readouts.csv`` (or Parquet) as a whole."""
+        return readout.import_file(self._engine, path, dso=self._dso, at=at)
+
+    def not_read(self, start: date, end: date) -> dict[str, Mode]:
+        """The connections that are not read from afar on some of the local days."""
+        with reading(self._engine) as connection:
+            return readout.not_read(connection, start, end)
+
+    def demand_connection(self, ean: str) -> None:
+        """Raise ``InputError`` unknown-connection unless there is one called so."""
+        query = select(connections.c.ean).where(connections.c.ean == ean, connections.c.known_until == FOREVER)
+        query = query.where(connections.c.dso == self._dso) if self._dso else query
+        with reading(self._engine) as connection:
+            if connection.execute(query.limit(1)).first() is None:
+                raise InputError("unknown-connection", f"there is no connection {ean[: rowfile.MAX_NAME]!r}")
 
     def history(self, name: str, *, known: int | None = None) -> "list[Past]":
         """Everything believed of a meter or of a connection (by its EAN), now or at a moment, in the order of days.

@@ -29,6 +29,11 @@ class Unerased:
         self._engine = engine
         self._reader = reader
 
+    @property
+    def version(self) -> int:
+        """The version of the table that it looks at."""
+        return self._reader.version
+
     def look_up(self, ids: Sequence[int], start: date, end: date) -> Iterator[Stack]:
         """As :meth:`kwartier.store.reader.Reader.look_up`."""
         erased = self._erased(start, end)

@@ -1,7 +1,9 @@
-"""The permission to see certain readings for one purpose, written down before the first of them is shown.
+"""The permission to see certain readings for one purpose, and the only way to them.
 
-The gate alone resolves which ids of the store belong to which connection, over New Year and over exchanges of meters. It hands
-out the latest version of what the meters sent.
+The gate asks the rules, writes down who asked and what the answer was, and hands out a grant. Every use of a grant is a record
+in the audit log, on the disk before the first row is shown. The gate alone resolves which ids of the store belong to which
+connection, over New Year and over exchanges of meters. It shows the latest version of what the meters sent, cut down to what
+the purpose reaches.
 """
 
 import json
@@ -11,33 +13,55 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
-from sqlalchemy import Engine, insert
+from sqlalchemy import Connection, Engine, insert
 
-from kwartier.database import writing
+from kwartier.clock import local_day
+from kwartier.database import reading, writing
 from kwartier.errors import Denied, InputError
+from kwartier.fleet.readout import not_read
 from kwartier.fleet.registry import Registry
+from kwartier.gate.blocks import Blocks
 from kwartier.gate.erased import Unerased
+from kwartier.gate.holds import Holds
 from kwartier.gate.ids import Ids, Link
 from kwartier.gate.joining import Row, joined, row_of
-from kwartier.gate.purposes import Purpose, purpose_of
+from kwartier.gate.members import Members
+from kwartier.gate.permissions import mandates_of, use_case
+from kwartier.gate.persons import Persons
+from kwartier.gate.places import places_of
+from kwartier.gate.policy import Approval, Asking, Facts, Scope, Verdict, decide
+from kwartier.gate.purposes import Hold, Need, Purpose, Resolution, Source, purposes
+from kwartier.gate.record import Log, Use, refusal
+from kwartier.gate.reduce import reduced, reduced_stack
+from kwartier.gate.sums import Sums, sums_of, terms_of
 from kwartier.model import Readings
 from kwartier.store.files import FileKeys
 from kwartier.store.reader import Reader, Stack
 from kwartier.tables import access_connections, accesses
 
-MAX_REASON = 500
+APPROVED = "grant"
+"""The kind of approval that a grant takes."""
+MAX_PURPOSE = 64
+MAX_WORDS = 500
+"""Characters that are kept of a reason or a recipient."""
+TIMEZONE = "Europe/Amsterdam"
+"""Whose today it is that purposes, mandates and use cases hold on."""
 ONE_DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
-    """Whose readings, of which local days: ``end`` is the first that is not in it. No ``eans``: the whole fleet's."""
+class Approvals(Protocol):
+    """Where it stands what needed two; ``kwartier.who`` has one."""
 
-    start: date
-    end: date
-    eans: tuple[str, ...] = ()
+    def look(self, name: str, kind: str, what: str) -> Approval | None:
+        """The approval called ``name``, if it is of this kind and of exactly this."""
+        ...
+
+    def spend(self, name: str, kind: str, what: str) -> None:
+        """Use it up: it serves once."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,140 +75,314 @@ class Shown:
     known_at: dict[date, int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooms:
+    """What the gate stands before, and what it writes with. ``keys`` None: nothing on the disk is encrypted."""
+
+    engine: Engine
+    registry: Registry
+    store: Path
+    keys: FileKeys | None
+    persons: Persons
+    members: Members
+    log: Log
+    approvals: Approvals | None = None
+
+
 class Gate:
     """The gate of one installation. ``wall`` gives UTC seconds."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        registry: Registry,
-        folder: Path,
-        keys: FileKeys | None,
-        wall: Callable[[], float] = time.time,
-    ) -> None:
-        self._engine = engine
-        self._registry = registry
-        self._folder = folder
-        self._keys = keys
+    def __init__(self, rooms: Rooms, wall: Callable[[], float] = time.time) -> None:
+        self._rooms = rooms
         self._wall = wall
+        self._holds = Holds(rooms.engine)
 
-    def open(self, *, actor: str, purpose: str, scope: Scope, reason: str = "") -> "Grant":
-        """A grant, written down.
+    def explain(self, *, actor: Asking, purpose: str, scope: Scope) -> Verdict:
+        """What the answer would be, and each rule that leads to it; nothing is shown and nothing written down.
 
-        Raises ``Denied`` no-purpose, unknown-purpose, out-of-scope; ``InputError`` bad-day, unknown-connection.
+        Raises ``InputError`` bad-day.
         """
-        found = purpose_of(purpose)
-        self._check(found, scope)
-        name = secrets.token_hex(16)
-        row = {
-            "id": name,
-            "at": int(self._wall()),
-            "actor": actor,
-            "purpose": purpose,
-            "reason": reason[:MAX_REASON],
-            "scope": json.dumps({"start": f"{scope.start}", "end": f"{scope.end}"}),
-        }
-        with writing(self._engine) as connection:
-            connection.execute(insert(accesses), [row])
-            if scope.eans:
-                named = [{"access": name, "ean": ean} for ean in dict.fromkeys(scope.eans)]
-                connection.execute(insert(access_connections), named)
-        reader = Unerased(self._engine, Reader(self._folder, self._keys))
-        return Grant(name, scope, found, ids=Ids(self._engine), registry=self._registry, reader=reader)
+        _check_days(scope)
+        with reading(self._rooms.engine) as connection:
+            return decide(actor, purpose, scope, self._facts(connection, purpose, scope))
 
-    def _check(self, purpose: Purpose, scope: Scope) -> None:
-        days = (scope.end - scope.start).days
-        if days < 1:
-            raise InputError("bad-day", f"from {scope.start} up to {scope.end} there is no day")
-        if scope.start == date.min:  # a first day is opened by the closing of the day before
-            raise InputError("bad-day", f"there is no day before {scope.start}")
-        if days > purpose.days:
-            raise Denied("out-of-scope", f"for {purpose.name} one grant spans {purpose.days} days, not {days}")
-        if not scope.eans and not purpose.fleet:
-            raise Denied("out-of-scope", f"for {purpose.name} the connections have to be named")
+    def open(self, *, actor: Asking, purpose: str, scope: Scope, reason: str = "", recipient: str = "") -> "Grant":
+        """A grant, written down; a refusal is written down, too.
+
+        Raises ``Denied`` with the code of the rule that says no, and ``InputError`` bad-day, unknown-connection.
+        """
+        _check_days(scope)
+        rooms, at = self._rooms, int(self._wall())
+        known = purposes().get(purpose)
+        use = Use(
+            grant=secrets.token_hex(16),
+            actor=actor.name,
+            purpose=purpose[:MAX_PURPOSE],
+            ground="" if known is None else known.ground,
+            recipient=recipient[:MAX_WORDS],
+            reason=reason[:MAX_WORDS],
+            scope=scope if known is None else scope.reduced(known),
+        )
+        with writing(rooms.engine) as connection:
+            verdict = decide(actor, purpose, scope, self._facts(connection, purpose, scope))
+            if verdict.allowed:
+                self._check_known(scope)
+            _write_down(connection, use, verdict, at)
+            if known is not None and verdict.allowed:
+                persons = rooms.persons.commitments(connection, use.scope.named, use.grant, at=at)
+                excluded = self._excluded(connection, known, scope)
+        if known is None or not verdict.allowed:
+            rooms.log.append([use.record("denied", at, **refusal(verdict))])
+            raise Denied(verdict.rule, f"{verdict.reason} ({verdict.article})")
+        if Need.FOUR_EYES in known.needs and rooms.approvals is not None:
+            rooms.approvals.spend(scope.approval, APPROVED, what(purpose, scope))
+        if scope.source is Source.METER:
+            rooms.log.append([use.record("read", at, persons=persons)])
+        return Grant(use, known, rooms, persons=persons, excluded=excluded, wall=self._wall)
+
+    def _facts(self, connection: Connection, purpose: str, scope: Scope) -> Facts:
+        """What the rules have to know of this question."""
+        today = local_day(int(self._wall()), TIMEZONE)
+        known = purposes().get(purpose)
+        if known is None:
+            return Facts(today=today)
+        eans = scope.named
+        approvals = self._rooms.approvals
+        needs_two = Need.FOUR_EYES in known.needs and approvals is not None and scope.approval
+        return Facts(
+            today=today,
+            use_case=use_case(connection, scope.use_case) if Need.USE_CASE in known.needs else None,
+            mandates=mandates_of(connection, eans) if {Need.MANDATE, Need.OWN_CONNECTION} & known.needs else {},
+            approval=approvals.look(scope.approval, APPROVED, what(purpose, scope))
+            if approvals and needs_two
+            else None,
+            modes=not_read(connection, scope.start, scope.end, eans) if eans and scope.source is Source.METER else {},
+            holds=self._holds.touching(connection, eans, (scope.start, scope.end)) if eans else {},
+        )
+
+    def _excluded(self, connection: Connection, purpose: Purpose, scope: Scope) -> frozenset[str]:
+        """The connections that a grant over many does not reach."""
+        if scope.eans:
+            return frozenset()
+        days = (scope.start, scope.end)
+        stopping = {Hold.RESTRICTION, Hold.OBJECTION} - purpose.despite
+        found = {ean for ean, held in self._holds.standing(connection, days).items() if held & stopping}
+        if scope.source is Source.METER and purpose.resolution is not Resolution.NONE:
+            found.update(not_read(connection, *days))
+        return frozenset(found)
+
+    def _check_known(self, scope: Scope) -> None:
         for ean in scope.eans:
-            if not ean.startswith(purpose.eans):
-                raise Denied("out-of-scope", f"for {purpose.name} connection {ean} may not be seen")
-            if not self._registry.meters_of(ean, scope.start, scope.end):
+            if not self._rooms.registry.meters_of(ean, scope.start, scope.end):
                 raise InputError("unknown-connection", f"no meter is known at connection {ean} in these days")
+
+
+def what(purpose: str, scope: Scope) -> str:
+    """What exactly somebody approves of."""
+    eans = ",".join(sorted(scope.named))
+    return f"{purpose} {scope.start} {scope.end} {scope.source} {scope.by} {scope.area} {eans}"
+
+
+def _write_down(connection: Connection, use: Use, verdict: Verdict, at: int) -> None:
+    row = {
+        "id": use.grant,
+        "at": at,
+        "actor": use.actor,
+        "purpose": use.purpose,
+        "reason": use.reason,
+        "scope": _written(use.scope),
+        "recipient": use.recipient,
+        "verdict": verdict.rule,
+    }
+    connection.execute(insert(accesses), [row])
+    if use.scope.named and verdict.allowed:
+        connection.execute(insert(access_connections), [{"access": use.grant, "ean": ean} for ean in use.scope.named])
+
+
+def _written(scope: Scope) -> str:
+    """The scope as the table of grants has it: no connection is in it."""
+    found: dict[str, object] = {
+        "start": f"{scope.start}",
+        "end": f"{scope.end}",
+        "source": scope.source.value,
+        "channels": scope.channels,
+        "resolution": scope.resolution,
+        "connections": len(scope.named),
+    }
+    found |= {name: getattr(scope, name) for name in ("by", "area", "use_case")}
+    return json.dumps({name: value for name, value in found.items() if value})
+
+
+def _check_days(scope: Scope) -> None:
+    if scope.days < 1:
+        raise InputError("bad-day", f"from {scope.start} up to {scope.end} there is no day")
+    if scope.start == date.min:  # a first day is opened by the closing of the day before
+        raise InputError("bad-day", f"there is no day before {scope.start}")
 
 
 class Grant:
     """What one grant lets see; made by the gate alone."""
 
-    __slots__ = ("_ids", "_purpose", "_reader", "_registry", "id", "scope")
+    __slots__ = ("_excluded", "_persons", "_purpose", "_reader", "_rooms", "_use", "_wall")
 
     def __init__(
-        self, name: str, scope: Scope, purpose: Purpose, *, ids: Ids, registry: Registry, reader: Unerased
+        self,
+        use: Use,
+        purpose: Purpose,
+        rooms: Rooms,
+        *,
+        persons: list[str],
+        excluded: frozenset[str],
+        wall: Callable[[], float],
     ) -> None:
-        self.id = name
-        self.scope = scope
+        self._use = use
         self._purpose = purpose
-        self._ids = ids
-        self._registry = registry
-        self._reader = reader
+        self._rooms = rooms
+        self._persons = persons
+        self._excluded = excluded
+        self._wall = wall
+        self._reader: Unerased | None = None
+
+    @property
+    def id(self) -> str:
+        """Its name in the tables and in the audit log."""
+        return self._use.grant
+
+    @property
+    def scope(self) -> Scope:
+        """What it reaches."""
+        return self._use.scope
+
+    def may_read(self, ean: str) -> bool:
+        """Whether the meters of a connection may be asked for consumption under this grant."""
+        named = not self.scope.eans or ean in self.scope.eans
+        return (
+            named
+            and self.scope.source is Source.METER
+            and ean not in self._excluded
+            and ean.startswith(self._purpose.eans)
+        )
 
     def readings(self) -> Iterator[Shown]:
         """The readings of each meter at each connection that the grant names, over all of its days."""
-        scope = self.scope
+        reader = self._opened()
+        self._note("use", persons=self._persons, table=reader.version)
+        return self._readings(reader)
+
+    def _readings(self, reader: Unerased) -> Iterator[Shown]:
+        scope, ids = self.scope, Ids(self._rooms.engine)
         before = scope.start - ONE_DAY
-        for ean in scope.eans:
-            zones = {one.meter: one.timezone for one in self._registry.meters_of(ean, scope.start, scope.end)}
-            links = self._ids.of_connection(ean, range(before.year, scope.end.year + 1))
-            stacks = list(self._reader.look_up(list(links.values()), before, scope.end))
+        for ean in scope.named:
+            zones = {one.meter: one.timezone for one in self._rooms.registry.meters_of(ean, scope.start, scope.end)}
+            links = ids.of_connection(ean, range(before.year, scope.end.year + 1))
+            stacks = list(reader.look_up(list(links.values()), before, scope.end))
             for meter in sorted({link.meter for link in links} & zones.keys()):
-                ids = {link.year: identity for link, identity in links.items() if link.meter == meter}
-                rows = self._reached(ean, meter, row_of(stacks, ids))
+                own = {link.year: identity for link, identity in links.items() if link.meter == meter}
+                rows = self._reached(ean, meter, row_of(stacks, own))
                 if any(day >= scope.start for day in rows):
-                    yield _shown(ean, rows, joined(meter, rows, scope.start, scope.end, zones[meter]), zones[meter])
+                    found = joined(meter, rows, scope.start, scope.end, zones[meter])
+                    yield _shown(ean, rows, self._reduced(found, zones[meter]), zones[meter], scope.start)
+
+    def _reduced(self, found: Readings, timezone: str) -> Readings:
+        resolution = self.scope.resolution or self._purpose.resolution
+        return reduced(found, resolution, self.scope.channels or (), timezone)
 
     def _reached(self, ean: str, meter: str, rows: dict[date, Row]) -> dict[date, Row]:
         """The days on which the connection is the operator's: it may have been another's before, or become it."""
-        if not self._registry.dso:
+        registry = self._rooms.registry
+        if not registry.dso:
             return rows
         return {
             day: row
             for day, row in rows.items()
-            if any(one.meter == meter for one in self._registry.meters_of(ean, day, day + ONE_DAY))
+            if any(one.meter == meter for one in registry.meters_of(ean, day, day + ONE_DAY))
         }
 
     def day(self, day: date) -> Iterator[tuple[Stack, list[Link]]]:
         """The fleet on one local day, with the connection and meter of each row.
 
         What has no link any more, what belongs to another operator and what the purpose does not reach is not in it. Raises
-        ``Denied`` out-of-scope.
+        ``Denied`` out-of-scope, only-sums.
         """
+        if self.scope.by:
+            raise Denied("only-sums", f"the grant shows sums by {self.scope.by}, and nothing of one connection")
+        resolution, channels = self.scope.resolution or self._purpose.resolution, self.scope.channels or ()
+        return (
+            (reduced_stack(stack, resolution, channels), links) for stack, links in self._many(day, self.scope.area)()
+        )
+
+    def sums(self, day: date) -> Sums:
+        """The sums over groups of one local day, as far as the purpose allows them.
+
+        Raises ``Denied`` out-of-scope, only-sums; ``InputError`` mixed-days.
+        """
+        scope = self.scope
+        if not scope.by:
+            raise Denied("only-sums", "the grant does not say by what is to be summed")
+        terms = terms_of(
+            self._purpose, by=scope.by, channels=scope.channels, resolution=scope.resolution, area=scope.area
+        )
+        # Who is counted must not depend on which area is asked about.
+        read = self._many(day, "")
+        places = places_of(self._rooms.registry.on_day(day))
+        return sums_of(day, read, places=places, terms=terms, blocks=Blocks(self._rooms.engine))
+
+    def _many(self, day: date, area: str) -> Callable[[], Iterator[tuple[Stack, list[Link]]]]:
+        """What reads the fleet on one local day, once that is written down."""
         if self.scope.eans or not self.scope.start <= day < self.scope.end:
             raise Denied("out-of-scope", f"the grant does not reach the whole fleet on {day}")
-        ours = self._ours(day)
-        for stack in self._reader.scan(day):
-            links = self._links(stack.ids.tolist(), ours)
-            wanted = np.array([identity in links for identity in stack.ids.tolist()], np.bool_)
+        reader = self._opened()
+        version = reader.version
+        links = self._links(day, np.unique(reader.ids(day)).tolist(), area)
+        ids = np.array(sorted(links), np.int64)
+        root = self._rooms.members.keep(day, ids)
+        self._note("bulk", day=f"{day}", members=root, count=len(ids), predicate=area or "all", table=version)
+        return lambda: self._rows(reader, day, ids, links)
+
+    def _rows(
+        self, reader: Unerased, day: date, ids: "np.ndarray[tuple[int], np.dtype[np.int64]]", links: dict[int, Link]
+    ) -> Iterator[tuple[Stack, list[Link]]]:
+        for stack in reader.scan(day):
+            place = np.minimum(np.searchsorted(ids, stack.ids), max(0, len(ids) - 1))
+            wanted = ids[place] == stack.ids if len(ids) else np.zeros(len(stack), np.bool_)
             if wanted.any():
-                yield stack.only(wanted), [links[identity] for identity in stack.ids[wanted].tolist()]
+                shown = stack.only(wanted)
+                yield shown, [links[identity] for identity in shown.ids.tolist()]
 
     def rows(self, day: date) -> int:
         """How many rows the store holds of these for a local day, every version counted."""
-        ids, counts = np.unique(self._reader.ids(day), return_counts=True)
-        links = self._links(ids.tolist(), self._ours(day))
+        ids, counts = np.unique(self._opened().ids(day), return_counts=True)
+        links = self._links(day, ids.tolist(), self.scope.area)
         return sum(count for identity, count in zip(ids.tolist(), counts.tolist(), strict=True) if identity in links)
 
-    def _links(self, ids: list[int], ours: set[tuple[str, str]] | None) -> dict[int, Link]:
+    def _links(self, day: date, ids: list[int], area: str) -> dict[int, Link]:
+        """Of some ids of a day those that the grant reaches, and what they stand for."""
+        registry = self._rooms.registry
+        ours: set[tuple[str, str]] | None = None
+        if registry.dso or area:
+            ours = {(one.ean, one.meter) for one in registry.on_day(day) if not area or one.grid_area == area}
         return {
             identity: link
-            for identity, link in self._ids.links_of(ids).items()
-            if link.ean.startswith(self._purpose.eans) and (ours is None or (link.ean, link.meter) in ours)
+            for identity, link in Ids(self._rooms.engine).links_of(ids, day.year).items()
+            if link.ean.startswith(self._purpose.eans)
+            and link.ean not in self._excluded
+            and (ours is None or (link.ean, link.meter) in ours)
         }
 
-    def _ours(self, day: date) -> set[tuple[str, str]] | None:
-        """Connections and meters of the operator that this installation works for; None: it works for all."""
-        if not self._registry.dso:
-            return None
-        return {(one.ean, one.meter) for one in self._registry.on_day(day)}
+    def _opened(self) -> Unerased:
+        if self.scope.source is not Source.STORE:
+            raise Denied("wrong-source", "the grant is for asking meters, and shows nothing of the store")
+        if self._reader is None:
+            self._reader = Unerased(self._rooms.engine, Reader(self._rooms.store, self._rooms.keys))
+        return self._reader
+
+    def _note(self, kind: str, **more: object) -> None:
+        """Write a use down, on the disk before anything of it is shown."""
+        self._rooms.log.append([self._use.record(kind, int(self._wall()), **more)])
 
 
-def _shown(ean: str, rows: Mapping[date, Row], readings: Readings, timezone: str) -> Shown:
-    within = {day: row for day, row in rows.items() if day >= readings.start}
+def _shown(ean: str, rows: Mapping[date, Row], readings: Readings, timezone: str, start: date) -> Shown:
+    within = {day: row for day, row in rows.items() if day >= start}
     return Shown(
         ean=ean,
         readings=readings,

@@ -17,6 +17,8 @@ from kwartier.tables import reading_ids
 ID_BITS = 64
 BATCH = 400
 """Meters in one statement."""
+MANY = 5_000
+"""With so many ids it is quicker to go through all of a year than to ask for each."""
 MAX_DRAWS = 4
 """How often ids are drawn anew because they were taken: twice in a row does not happen."""
 
@@ -56,10 +58,17 @@ class Ids:
         with reading(self._engine) as connection:
             return {Link(row.ean, row.meter, row.year): row.id for row in connection.execute(query)}
 
-    def links_of(self, ids: Sequence[int]) -> dict[int, Link]:
-        """What ids stand for; those whose link was ended are not in it."""
+    def links_of(self, ids: Sequence[int], year: int | None = None) -> dict[int, Link]:
+        """What ids stand for; those whose link was ended are not in it. ``year``: of days in that year, and many of them."""
         found: dict[int, Link] = {}
         with reading(self._engine) as connection:
+            if year is not None and len(ids) > MANY:
+                query = select(reading_ids.c.id, reading_ids.c.ean, reading_ids.c.meter, reading_ids.c.year)
+                wanted = set(ids)
+                for identity, *link in connection.execute(query.where(reading_ids.c.year == year)):
+                    if identity in wanted:
+                        found[identity] = Link._make(link)
+                return found
             for first in range(0, len(ids), BATCH):
                 query = select(reading_ids).where(reading_ids.c.id.in_(ids[first : first + BATCH]))
                 found.update((row.id, Link(row.ean, row.meter, row.year)) for row in connection.execute(query))

@@ -28,6 +28,7 @@ from kwartier.service import settings as settings_file
 from kwartier.service.home import COMPANIONS, DATABASE_FILE, STORE, Home, store_folder, vault_folder
 from kwartier.store import copying
 from kwartier.tables import counters, day_keys, metadata, meter_keys, requests, restores, visits
+from kwartier.who.pairs import void
 
 MANIFEST: Final = "manifest.json"
 TABLES: Final = "tables"
@@ -234,5 +235,6 @@ def _move_on(connection: Connection, title: str, made_at: int, now: int) -> None
     )
     rows = select(unused.subquery().c.ek_fingerprint, literal(title), literal(RESTORE_JUMP))
     connection.execute(insert(counters).from_select(["ek_fingerprint", "title", "next"], rows))
+    void(connection, at=now)
     closed: date = local_day(now, TIMEZONE)
     connection.execute(insert(restores), [{"at": now, "backup_at": made_at, "closed_through": closed}])

@@ -4,19 +4,19 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
-from kwartier.gate.grant import Grant, Scope
+from kwartier.gate.grant import Grant
+from kwartier.gate.policy import Asking, Scope
 from kwartier.service.home import Home
 from kwartier.simulate import truth
 from kwartier.simulate.compare import Comparison, Stored, compare
 
-PURPOSE = "test"
 
-
-def compare_night(home: Home, folder: Path, day: date, *, actor: str) -> Comparison:
+def compare_night(home: Home, folder: Path, day: date, *, actor: Asking) -> Comparison:
     """Compare what ``home`` stored of a local day with the fleet whose files are in ``folder``."""
     told = truth.load(folder)
     scope = Scope(start=day, end=day + timedelta(days=1))
-    grant = home.gate.open(actor=actor, purpose=PURPOSE, reason="comparison with the truth", scope=scope)
+    purpose = home.settings.compare_purpose
+    grant = home.gate.open(actor=actor, purpose=purpose, reason="comparison with the truth", scope=scope)
     return compare(told, day, _stored(grant, day), rows=grant.rows(day))
 
 

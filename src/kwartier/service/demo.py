@@ -16,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from kwartier.collect.due import Counts
-from kwartier.gate.grant import Grant, Scope
+from kwartier.gate.grant import Grant
+from kwartier.gate.policy import Scope
 from kwartier.service import night
 from kwartier.service.compare import compare_night
-from kwartier.service.home import Home, actor
+from kwartier.service.home import Home
+from kwartier.service.identity import actor
 from kwartier.service.night import Progress, Request
 from kwartier.service.simulating import beside
 from kwartier.simulate import faults as faulty
@@ -69,22 +71,22 @@ def _introduce(home: Home, folder: Path) -> None:
     now = int(time.time())
     home.registry.import_file(folder / "fleet.csv", at=now)
     home.registry.import_modules(folder / "modules.csv", at=now)
-    home.keyring.import_file(folder / "keys.csv", at=now, actor=actor(), own_title=home.settings.own_title)
+    home.keyring.import_file(folder / "keys.csv", at=now, actor=actor(home).name, own_title=home.settings.own_title)
 
 
 def _read(home: Home, folder: Path, show: Callable[[Progress], None], say: Callable[[str], None]) -> Demonstration:
     day = night.yesterday(time.time())
-    request = Request(day=day, workers=1, at_once=True, actor=actor(), reason=REASON, deadline_s=VISIT_DEADLINE_S)
+    request = Request(day=day, workers=1, at_once=True, actor=actor(home), reason=REASON, deadline_s=VISIT_DEADLINE_S)
     begun = time.monotonic()
     counts = night.run(home, request, show=show, say=say)
     took_s = time.monotonic() - begun
     scope = Scope(start=day, end=day + timedelta(days=1))
-    grant = home.gate.open(actor=actor(), purpose="test", reason=REASON, scope=scope)
+    grant = home.gate.open(actor=actor(home), purpose="test", reason=REASON, scope=scope)
     return Demonstration(
         day=day,
         counts=counts,
         load=load_of(grant, day),
-        comparison=compare_night(home, folder, day, actor=actor()),
+        comparison=compare_night(home, folder, day, actor=actor(home)),
         night_s=took_s,
     )
 

@@ -8,8 +8,8 @@ lost, and the counters with it: then nothing is made anew under the same name, b
 import os
 import pwd
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -19,13 +19,18 @@ from kwartier.disk import PRIVATE_FILE, PRIVATE_FOLDER
 from kwartier.errors import InputError
 from kwartier.fleet.registry import Registry
 from kwartier.fleet.visits import Visits
-from kwartier.gate.grant import Gate
+from kwartier.gate.grant import Gate, Rooms
+from kwartier.gate.members import FOLDER as MEMBERS
+from kwartier.gate.members import Members
+from kwartier.gate.persons import Persons
 from kwartier.keys.days import DayKeys
 from kwartier.keys.keyring import Keyring, is_claimed
 from kwartier.keys.vault import FILE_NAME as KEY_FILE
-from kwartier.keys.vault import create_master_key, has_master_key, open_vault
+from kwartier.keys.vault import Vault, create_master_key, has_master_key, open_vault
 from kwartier.service import settings as settings_file
+from kwartier.service.auditing import AuditLog
 from kwartier.service.settings import Settings
+from kwartier.service.two import approvals_of
 from kwartier.store import Store
 
 DATABASE_FILE = "kwartier.db"
@@ -46,6 +51,9 @@ class Home:
     day_keys: DayKeys | None
     """None: readings are not encrypted on the disk."""
     visits: Visits
+    vault: Vault = field(repr=False)
+    log: AuditLog = field(repr=False)
+    """What is used of the readings is written down in it."""
 
     @property
     def companion_folder(self) -> Path:
@@ -68,8 +76,21 @@ class Home:
 
     @property
     def gate(self) -> Gate:
-        """The only way to what is stored."""
-        return Gate(self.engine, self.registry, self.store_folder, self.day_keys)
+        """The only way to what is stored, and to the meters."""
+        return Gate(self.rooms())
+
+    def rooms(self) -> Rooms:
+        """What a gate stands before."""
+        return Rooms(
+            engine=self.engine,
+            registry=self.registry,
+            store=self.store_folder,
+            keys=self.day_keys,
+            persons=Persons(self.engine, self.vault),
+            members=Members(self.store_folder / MEMBERS, self.day_keys),
+            log=self.log,
+            approvals=approvals_of(self.engine, self.settings),
+        )
 
 
 def home_path(given: Path | None) -> Path:
@@ -117,13 +138,15 @@ def open_home(path: Path) -> Iterator[Home]:
     """The installation in ``path``; closed when the block ends. Raises ``InputError`` where `init` never ran."""
     settings = settings_file.load(path)
     vault = open_vault(vault_folder(path, settings))
-    with _engine(path, settings, create=False) as engine:
+    with ExitStack() as stack:
+        engine = stack.enter_context(_engine(path, settings, create=False))
         if not is_current(engine):
             if revision(engine) is None:
                 raise InputError("no-home", f"the database of {path} is empty")
             upgrade(engine)
         keyring = Keyring(engine, vault)
         keyring.check()
+        log = stack.enter_context(AuditLog(path, vault, settings))
         yield Home(
             path=path,
             settings=settings,
@@ -132,6 +155,8 @@ def open_home(path: Path) -> Iterator[Home]:
             keyring=keyring,
             day_keys=DayKeys(engine, vault) if settings.encryption != "none" else None,
             visits=Visits(engine),
+            vault=vault,
+            log=log,
         )
 
 

@@ -16,8 +16,10 @@ from sqlalchemy import case, func, select
 
 from kwartier.database import reading
 from kwartier.errors import InputError, StateError
+from kwartier.gate.policy import ALLOWED
 from kwartier.service.home import Home
 from kwartier.service.home import actor as os_name
+from kwartier.service.two import pairs_of
 from kwartier.tables import accesses, connections
 from kwartier.who import mtls, oidc
 from kwartier.who.accounts import Accounts
@@ -112,7 +114,7 @@ def is_simulated(home: Home) -> bool:
 
 def pairs(home: Home) -> Pairs:
     """The operations that two have to want."""
-    return Pairs(home.engine, {name: person for person, names in home.settings.persons.items() for name in names})
+    return pairs_of(home.engine, home.settings)
 
 
 # The report by which somebody decides, now and then, who still needs what.
@@ -223,7 +225,8 @@ def _may_be_grouped(name: str, table: RoleTable) -> bool:
 def _uses(home: Home, since: int) -> Mapping[str, tuple[int, int]]:
     """How often each actor was given a grant since a moment, and when last, be it before that."""
     recent = func.sum(case((accesses.c.at >= since, 1), else_=0))
-    query = select(accesses.c.actor, recent, func.max(accesses.c.at)).group_by(accesses.c.actor)
+    given = accesses.c.verdict == ALLOWED
+    query = select(accesses.c.actor, recent, func.max(accesses.c.at)).where(given).group_by(accesses.c.actor)
     with reading(home.engine) as connection:
         rows = connection.execute(query.limit(MAX_ACTORS + 1)).all()
     if len(rows) > MAX_ACTORS:

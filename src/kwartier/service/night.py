@@ -5,18 +5,20 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from kwartier import clock
 from kwartier.collect.claims import Claims
-from kwartier.collect.due import Counts, Dues, Kind, Window
+from kwartier.collect.due import BUFFER_DAYS, Counts, Dues, Kind, Window
 from kwartier.collect.host_clock import HostClock
 from kwartier.collect.lease import Leases
 from kwartier.cosem import companion as companions
 from kwartier.errors import InputError, StateError
+from kwartier.gate.policy import Asking, Scope
+from kwartier.gate.purposes import Source
 from kwartier.model import Meter
 from kwartier.service.alerting.lookout import Lookout
 from kwartier.service.alerting.watch import Watch, usable_webhook
@@ -24,7 +26,6 @@ from kwartier.service.home import Home
 from kwartier.service.host_time import host_clock, steady_s
 from kwartier.service.worker import Orders, work
 
-PURPOSE = "settlement"
 TIMEZONE = "Europe/Amsterdam"
 MAX_STARTS = 5
 """How often a process that ended too soon is started again, all of them together."""
@@ -39,7 +40,7 @@ class Request:
     day: date
     workers: int
     at_once: bool
-    actor: str
+    actor: Asking
     reason: str = ""
     deadline_s: float | None = None
     """The total time of a visit; None: as the settings say."""
@@ -79,7 +80,10 @@ def yesterday(now: float) -> date:
 
 
 def plan(home: Home, request: Request, *, now: float) -> int:
-    """Make every meter that is at a connection on the day due, once; how many there are. Raises ``InputError``."""
+    """Make every meter due, once, that is at a connection on the day and may be read; how many there are.
+
+    Raises ``InputError``, and ``Denied`` where the purpose of nights does not allow it: then no meter is asked.
+    """
     day = request.day
     if now < clock.midnight(day + timedelta(days=1), TIMEZONE) and request.at_once:
         raise InputError("day-not-over", f"{day} ends at its midnight, and it is not there yet")
@@ -87,11 +91,18 @@ def plan(home: Home, request: Request, *, now: float) -> int:
         raise InputError(
             "window-over", f"the window of {day} closed at {home.settings.window_closes:%H:%M} the day after"
         )
+    # A night also fetches what is missing of the days that buffers still hold.
+    scope = Scope(start=day - timedelta(days=BUFFER_DAYS), end=day + timedelta(days=1), source=Source.METER)
+    scope = replace(scope, use_case=home.settings.night_use_case)
+    purpose = home.settings.night_purpose
+    grant = home.gate.open(actor=request.actor, purpose=purpose, reason=reason_of(request), scope=scope)
     dues = Dues(home.engine, home.settings.dso)
     names: dict[str, Kind] = {}
 
     def meters() -> Iterator[Meter]:
         for meter in home.registry.on_day(day):
+            if not grant.may_read(meter.ean):
+                continue
             if meter.companion not in names:
                 loaded = companions.load(meter.companion, home.companion_folder)
                 names[meter.companion] = Kind(capture_delay_s=loaded.quarter.capture_delay_s)
@@ -105,8 +116,8 @@ def plan(home: Home, request: Request, *, now: float) -> int:
         drifts=home.visits.all_drifts(),
         window=Window(opens=home.settings.window_opens, closes=home.settings.window_closes),
         at=int(now),
-        purpose=PURPOSE,
-        actor=request.actor,
+        purpose=purpose,
+        actor=request.actor.name,
     )
     dues.reopen(day)
     return due
@@ -145,15 +156,20 @@ def watching(home: Home, request: Request, wall: Callable[[], float], say: Calla
     return Watch(home, lookout, webhook=webhook, wall=wall, steady=steady_s, say=say)
 
 
+def reason_of(request: Request) -> str:
+    """Why, as it is written down."""
+    return request.reason or f"night of {request.day}"
+
+
 def orders_of(home: Home, request: Request) -> Orders:
     """What the processes of the night are told."""
     return Orders(
         home=home.path,
         day=request.day,
         at_once=request.at_once,
-        purpose=PURPOSE,
-        reason=request.reason or f"night of {request.day}",
-        actor=request.actor,
+        purpose=home.settings.night_purpose,
+        reason=reason_of(request),
+        actor=request.actor.name,
         until=None if request.at_once else float(_closes(home, request.day)),
         processes=max(1, request.workers),
         deadline_s=request.deadline_s,

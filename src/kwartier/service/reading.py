@@ -26,14 +26,14 @@ from kwartier.cosem.harvest import Harvest
 from kwartier.dlms.handshake import NO_SECURITY
 from kwartier.errors import Denied, InputError
 from kwartier.fleet.visits import VisitRecord
-from kwartier.gate.grant import Scope
+from kwartier.gate.policy import Asking, Scope
+from kwartier.gate.purposes import Source
 from kwartier.keys.keyring import DELIVERY
 from kwartier.model import Finding, Meter, Readings
 from kwartier.service.home import Home
 from kwartier.service.host_time import host_clock
 from kwartier.service.worker import Orders, clock_policy_of, desk_of
 
-DEFAULT_PURPOSE = "validation"
 ONE_DAY = timedelta(days=1)
 
 
@@ -44,9 +44,10 @@ class Request:
     meter: str
     start: date
     end: date
-    purpose: str = DEFAULT_PURPOSE
+    purpose: str = ""
+    """What for; empty: as the settings say."""
     reason: str = ""
-    actor: str
+    actor: Asking
     deadline_s: float | None = None
     """The total time of the visit; None: as the settings say."""
 
@@ -97,16 +98,17 @@ async def visit(home: Home, request: Request, *, wall: Callable[[], float] = tim
     keys = home.keyring.keys_of(meter.meter)
     if keys is None and not (meter.mechanism == NO_SECURITY and meter.policy == "none"):
         raise InputError("meter-without-keys", f"there are no keys of meter {meter.meter}")
-    scope = Scope(start=request.start, end=request.end, eans=(meter.ean,))
-    home.gate.open(actor=request.actor, purpose=request.purpose, reason=request.reason, scope=scope)
+    purpose = request.purpose or home.settings.read_purpose
+    scope = Scope(start=request.start, end=request.end, eans=(meter.ean,), source=Source.METER)
+    home.gate.open(actor=request.actor, purpose=purpose, reason=request.reason, scope=scope)
     orders = Orders(
         home=home.path,
         day=last,
         at_once=True,
         max_tries=1,
-        purpose=request.purpose,
+        purpose=purpose,
         reason=request.reason,
-        actor=request.actor,
+        actor=request.actor.name,
         until=None,
     )
     leases = ByHand(home.engine, Claims(home.engine), meter)

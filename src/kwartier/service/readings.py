@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow
 
 from kwartier.clock import zone
-from kwartier.gate.grant import Scope, Shown
+from kwartier.gate.grant import Shown
+from kwartier.gate.policy import Asking, Scope
 from kwartier.model import Missing
 from kwartier.service.home import Home
 
@@ -30,10 +31,12 @@ COLUMNS = pyarrow.schema(_FIELDS)
 REASONS = np.array([one.name.lower().replace("_", "-") for one in Missing])
 
 
-def look_up(home: Home, ean: str, start: date, end: date, *, actor: str, purpose: str, reason: str) -> list[Shown]:
-    """The readings of one connection, under a grant. Raises as :meth:`kwartier.gate.grant.Gate.open`."""
-    scope = Scope(start=start, end=end, eans=(ean,))
-    return list(home.gate.open(actor=actor, purpose=purpose, reason=reason, scope=scope).readings())
+def look_up(
+    home: Home, scope: Scope, *, actor: Asking, purpose: str, reason: str = "", recipient: str = ""
+) -> list[Shown]:
+    """The readings of the connections that a scope names. Raises as :meth:`kwartier.gate.grant.Gate.open`."""
+    grant = home.gate.open(actor=actor, purpose=purpose, reason=reason, recipient=recipient, scope=scope)
+    return list(grant.readings())
 
 
 def as_table(shown: Sequence[Shown]) -> pyarrow.Table:

@@ -16,7 +16,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from kwartier.disk import write_once
 from kwartier.dlms.protection import TITLE_BYTES
 from kwartier.errors import InputError
-from kwartier.who import oidc, roles
+from kwartier.who import roles
+from kwartier.who.actor import ALIAS
 
 FILE_NAME = "kwartier.toml"
 ENV_PREFIX = "KWARTIER_"
@@ -25,6 +26,8 @@ TITLE_PREFIX = b"KWT"
 FILE_ONLY = ("roles", "persons", "oidc")
 """Who may do what is told by the file alone: its owner is not whoever sets the environment of a command."""
 MAX_PERSONS = 10_000
+MAX_ISSUERS = 16
+MAX_SKEW_S = 300
 
 
 class OidcSettings(BaseModel):
@@ -39,7 +42,7 @@ class OidcSettings(BaseModel):
     algorithms: tuple[Literal["RS256", "PS256", "ES256", "EdDSA", "Ed25519"], ...] = Field(min_length=1)
     jwks: str = Field(min_length=1, max_length=4096)
     """The file of its public keys (a JWK set), in the home or by its whole path. Nothing is fetched."""
-    skew_s: int = Field(default=60, ge=0, le=oidc.MAX_SKEW_S)
+    skew_s: int = Field(default=60, ge=0, le=MAX_SKEW_S)
     """How far its clock and ours may be apart."""
     roles_claim: str = Field(default="", max_length=256)
     """The claim that holds groups; empty: none are looked at."""
@@ -78,6 +81,14 @@ class Settings(BaseSettings):
     """From when on meters may be visited, by the clocks at the connection, on the day after the one that is read."""
     window_closes: time = time(6, 0)
     """Until when."""
+    read_purpose: str = "validation"
+    """What `read` reads a meter for, where the command does not say it."""
+    night_purpose: str = "settlement"
+    """What nights read meters for."""
+    night_use_case: str = ""
+    """The use case of nights, where their purpose takes one."""
+    compare_purpose: str = "test"
+    """What `simulate compare` looks at readings for."""
     encryption: Literal["aes-gcm", "none"] = "aes-gcm"
     """How readings lie on the disk, chosen before the first are stored. With "none" any reader of Delta tables reads them."""
     keep_days: int = Field(default=0, ge=0, le=100_000)
@@ -96,13 +107,17 @@ class Settings(BaseSettings):
     """By how much a clock is set at most in one visit."""
     alert_webhook: str = Field(default="", max_length=2048, repr=False)
     """The address that alerts are sent to, https or http on this machine; empty: none. Its secret is no setting."""
+    audit_witness: str = Field(default="", max_length=2048)
+    """The address of the witness that signs checkpoints of the audit log, http on this machine; empty: none."""
+    audit_witness_key: str = Field(default="", max_length=512)
+    """The verifier key of that witness, as it prints it when it starts."""
     max_pdu: int = Field(default=0xFFFF, ge=128, le=0xFFFF)
     """The longest APDU that is asked of meters, in bytes: the largest makes for the fewest round trips."""
     roles: dict[str, tuple[str, ...]] = {}
     """Who has which roles; see ``who/roles.py``. Empty: whoever owns the home has all but those of a customer."""
     persons: dict[str, tuple[str, ...]] = Field(default={}, max_length=MAX_PERSONS)
     """Which names of actors are one person, who never makes a pair of eyes with himself: person -> names."""
-    oidc: dict[str, OidcSettings] = Field(default={}, max_length=16)
+    oidc: dict[str, OidcSettings] = Field(default={}, max_length=MAX_ISSUERS)
     """Whose tokens are taken, by an alias of our own."""
 
     @field_validator("roles")
@@ -127,7 +142,7 @@ class Settings(BaseSettings):
     @field_validator("oidc")
     @classmethod
     def _aliases(cls, value: dict[str, OidcSettings]) -> dict[str, OidcSettings]:
-        if not all(oidc.ALIAS.fullmatch(alias) for alias in value):
+        if not all(ALIAS.fullmatch(alias) for alias in value):
             raise PydanticCustomError("alias", "an alias is 1 to 32 small letters, digits and hyphens after a letter")
         if len({one.issuer for one in value.values()}) != len(value):
             raise PydanticCustomError("alias", "two aliases are for one issuer")

@@ -72,6 +72,11 @@ class Log:
             self.refresh()
             self._seen_ns = changed_ns
 
+    @property
+    def version(self) -> int:
+        """The version of the table, as it was last seen."""
+        return self._table.version()
+
     def transaction(self, name: str) -> int | None:
         """The version of an application's transaction; None where there was none."""
         return self._table.transaction_version(name)

@@ -78,6 +78,12 @@ class Reader:
         self._files = Files(self._log.root, keys)
         self._months = Months(folder, keys)
 
+    @property
+    def version(self) -> int:
+        """The version of the table that the next question is answered from, at the least."""
+        self._log.look()
+        return self._log.version
+
     def look_up(self, ids: Sequence[int], start: date, end: date) -> Iterator[Stack]:
         """The latest readings of some ids for the local days from ``start`` to before ``end``, by day."""
         if not ids or end <= start:

@@ -4,6 +4,7 @@
 known of a person here: no address, no full name.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -12,6 +13,8 @@ from kwartier.errors import Denied
 
 Via = Literal["os", "oidc", "mtls", "account"]
 VIAS: tuple[Via, ...] = ("os", "oidc", "mtls", "account")
+ALIAS = re.compile(r"[a-z][a-z0-9-]{0,31}")
+"""What an installation may call an issuer."""
 MAX_NAME = 128
 """Characters of a whole name: as many as the tables hold."""
 

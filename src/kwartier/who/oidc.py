@@ -28,7 +28,6 @@ MAX_KEY_FILE_BYTES = 262_144
 MAX_KEYS = 32
 MAX_GROUPS = 256
 MAX_AUDIENCES = 16
-MAX_SKEW_S = 300
 MAX_LIFETIME_S = 86_400
 """From its making to its end; a token that is good for longer is as bad as a password."""
 MAX_MOMENT_S = 1 << 40
@@ -45,7 +44,6 @@ CURVES: Mapping[type[Key], str] = {ECKey: "P-256", OKPKey: "Ed25519"}
 HEADERS = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
 """All that a header may hold. The two thumbprints are not looked at; a key or the address of one is refused."""
 KINDS = frozenset({"jwt", "at+jwt", "application/at+jwt"})
-ALIAS = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _PART = re.compile(r"[A-Za-z0-9_-]+")
 _NO_JSON = (ValueError, RecursionError)
 

@@ -134,6 +134,13 @@ class Pairs:
         told = {one: row[one] for one in ("id", "kind", "text", "digest", "asked_by", "asked_at")}
         return Pending(**told, ends_at=at + SPEND_WITHIN_S)
 
+    def look(self, name: str, kind: str, digest: str) -> tuple[str, str] | None:
+        """Who asked for exactly this and who approved it, or nobody yet; None: nobody asked, or for something else."""
+        query = select(approvals).where(approvals.c.id == name, approvals.c.kind == kind, approvals.c.digest == digest)
+        with reading(self._engine) as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None or row.spent_at is not None else (row.asked_by, row.approved_by or "")
+
     def spend(self, name: str, kind: str, digest: str, *, at: int) -> None:
         """Take an approval for what is about to be done: from here on it is gone, whether that succeeds or not.
 
@@ -156,8 +163,17 @@ class Pairs:
         return self._persons.get(first, first) == self._persons.get(second, second)
 
 
+def void(connection: Connection, *, at: int) -> None:
+    """End everything that was asked for or approved, as a part of the caller's transaction.
+
+    After a restored backup: what was still to be done when it was made may have been done since.
+    """
+    connection.execute(update(approvals).where(approvals.c.spent_at.is_(None)).values(spent_at=at))
+
+
 def _is_open(at: int) -> ColumnElement[bool]:
-    return and_(approvals.c.approved_at.is_(None), approvals.c.asked_at > at - APPROVE_WITHIN_S)
+    waits = and_(approvals.c.approved_at.is_(None), approvals.c.spent_at.is_(None))
+    return and_(waits, approvals.c.asked_at > at - APPROVE_WITHIN_S)
 
 
 def _operation(kind: str) -> Operation:
@@ -180,7 +196,7 @@ def _refuse(row: RowMapping, at: int) -> NoReturn:
     """Say why an approval cannot be given or taken."""
     name = row["id"]
     if row["spent_at"] is not None:
-        raise Denied("approval-over", f"approval {name} was used before, by an operation at {row['spent_at']} (UTC s)")
+        raise Denied("approval-over", f"approval {name} was used, or ended by a restore, at {row['spent_at']} (UTC s)")
     if row["approved_at"] is None and row["asked_at"] > at - APPROVE_WITHIN_S:
         raise Denied("not-approved", f"nobody but {row['asked_by']} has looked at {name} yet")
     if row["approved_at"] is None:

@@ -22,6 +22,7 @@ from tests.service.alerting import test_lookout as march
 from tests.service.alerting.test_lookout import put, row
 from tests.service.alerting.test_webhook import SECRET, Got, receiver
 from tests.service.street import installed, night, street
+from tests.somebody import TESTER
 
 DAY = date(2026, 1, 14)
 PATIENCE_S = 120.0
@@ -152,7 +153,7 @@ def test_a_window_that_closes_with_meters_left_is_told_where_it_was_waited_for(t
     said: list[str] = []
     with open_home(tmp_path / "home") as home:
         put(home, *(row(name, state=State.WAITING) for name in "ABC"), row("D"))
-        request = Request(day=march.DAY, workers=1, at_once=at_once, actor="os:test")
+        request = Request(day=march.DAY, workers=1, at_once=at_once, actor=TESTER)
         with watching(home, request, lambda: march.CLOSES, said.append):
             pass
     told = f"alert will-not-finish, {march.DAY}: the window closed at 05:00 UTC, and 3 of 4 meters had not been tried"

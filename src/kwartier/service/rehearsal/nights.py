@@ -31,6 +31,7 @@ from kwartier.simulate.virtual.loop import VirtualLoop
 from kwartier.simulate.virtual.trace import Trace
 from kwartier.simulate.virtual.weather import FAIR, WILD, Climate, Storm
 from kwartier.simulate.world import World, meter_name
+from kwartier.who.actor import Actor
 
 FIRST_DAY = date(2026, 3, 27)
 TIMEZONE = "Europe/Amsterdam"
@@ -44,7 +45,7 @@ RESTART_S = 3.0
 MAX_STARTS = 200
 FAULTY_PART = 100
 """One meter in so many has each of the faults, and at least one."""
-ACTOR = "os:rehearsal"
+ACTOR = Actor(name="os:rehearsal", roles=frozenset({"operator", "test"}), via="os")
 REASON = "rehearsed night"
 FIRST_COUNTER = 1000
 CERTAIN_ROUNDS = 6
@@ -196,7 +197,9 @@ class Rehearsal:
             at = int(self._now())
             home.registry.import_file(self._files / "fleet.csv", at=at)
             home.registry.import_modules(self._files / "modules.csv", at=at)
-            home.keyring.import_file(self._files / "keys.csv", at=at, actor=ACTOR, own_title=home.settings.own_title)
+            home.keyring.import_file(
+                self._files / "keys.csv", at=at, actor=ACTOR.name, own_title=home.settings.own_title
+            )
 
     async def _night(self, day: date, *, is_last: bool) -> None:
         opens = midnight(day + timedelta(days=1), TIMEZONE)

@@ -18,6 +18,7 @@ from kwartier.collect.claims import MAX_REPEATS, REPEAT, Claims
 from kwartier.collect.due import State
 from kwartier.cosem.clock_steps import CORRECTED
 from kwartier.database import reading
+from kwartier.gate.policy import Asking
 from kwartier.service.compare import compare_night
 from kwartier.service.home import Home
 from kwartier.simulate.compare import Comparison
@@ -33,7 +34,7 @@ SET_LATE_S = 5.0
 US = 1_000_000
 
 
-def values(home: Home, fleet: Path, days: Sequence[date], *, actor: str) -> tuple[Comparison, list[str]]:
+def values(home: Home, fleet: Path, days: Sequence[date], *, actor: Asking) -> tuple[Comparison, list[str]]:
     """No value differs from the truth in the folder ``fleet``, none that could be had is lost, none is there twice."""
     found = [compare_night(home, fleet, day, actor=actor) for day in days]
     total = Comparison(**{one.name: sum(getattr(each, one.name) for each in found) for one in fields(Comparison)})
