@@ -104,7 +104,7 @@ def test_what_is_pinned_stays_on_the_disk_and_out_of_sight(tmp_path: Path) -> No
     filled(tmp_path)
     log = Log(tmp_path, encrypted=False)
     log.refresh()
-    Pins(tmp_path).hold("settlement", log.version(), now=0, seconds=100)
+    Pins(tmp_path).hold("settlement", log.version, now=0, seconds=100)
     eraser = Eraser(tmp_path)
     eraser.erase(DOOMED)
     eraser.purge(DAYS, now=99)

@@ -145,7 +145,7 @@ def test_a_pinned_version_keeps_its_files_until_the_pin_ends(tmp_path: Path) -> 
     log.refresh()
     count = files(tmp_path)
     pins = Pins(tmp_path)
-    pins.hold("settlement", log.version(), now=1000, seconds=60)
+    pins.hold("settlement", log.version, now=1000, seconds=60)
     Rewriter(tmp_path).rewrite(LATER)
     retention = Retention(tmp_path, None)
     retention.drop(DAYS[1])
@@ -162,7 +162,7 @@ def test_vacuum_too_leaves_what_is_pinned(tmp_path: Path) -> None:
     log = Log(tmp_path, encrypted=False)
     log.refresh()
     pins = Pins(tmp_path)
-    pins.hold("copy", log.version(), now=later() - 10, seconds=60)
+    pins.hold("copy", log.version, now=later() - 10, seconds=60)
     before = files(tmp_path)
     Rewriter(tmp_path).rewrite(LATER)
     assert vacuum(tmp_path, None, later).files == 0

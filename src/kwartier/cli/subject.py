@@ -15,14 +15,18 @@ from kwartier.cli.options import HomeOption, JsonOption, home_folder, print_json
 from kwartier.errors import InputError
 
 if TYPE_CHECKING:
+    from kwartier.service.home import Home
     from kwartier.service.subject.contesting import Standing
     from kwartier.service.subject.erasing import Answer
     from kwartier.service.subject.requests import Request
+    from kwartier.who.actor import Actor
 
 app = typer.Typer(help="The rights of the person whose readings these are (AVG 15 to 22).", no_args_is_help=True)
 DAY_FORMAT = "%Y-%m-%d"
 TIMEZONE = "Europe/Amsterdam"
 DAY_S = 86_400
+DESK = ("customer-desk", "privacy-officer")
+OFFICERS = ("privacy-officer",)
 FIRST_DAY, LAST_DAY = date(1971, 1, 1), date(2105, 1, 1)
 
 EanArgument = Annotated[str, typer.Argument(metavar="EAN", help="The connection.")]
@@ -45,6 +49,15 @@ class Finding(StrEnum):
 
     RIGHT = "right"
     CORRECTED = "corrected"
+
+
+def _desk(home: "Home") -> "Actor":
+    """Who is asking, if they may deal with what persons ask for."""
+    from kwartier.service.identity import actor
+
+    found = actor(home)
+    found.require(DESK, "to deal with what a person asks for")
+    return found
 
 
 def _days(start: datetime | None, end: datetime | None, last: date = LAST_DAY) -> tuple[date, date]:
@@ -73,15 +86,18 @@ def export(
     Without days, the last two years. ESPI (Green Button XML) has the readings only. The export itself is written down as a
     use, and so is the request.
     """
-    from kwartier.service.home import actor, open_home
+    from kwartier.service.home import open_home
+    from kwartier.service.identity import actor
     from kwartier.service.subject import dossier, espi, receiving
+    from kwartier.service.subject.logged import OfConnection, records
     from kwartier.service.subject.seeing import through_gate
 
     first, last = dossier.span_or_all(start and start.date(), end and end.date(), _today())
     with open_home(home_folder(home)) as opened:
-        see = through_gate(opened, actor=actor(), purpose="customer", reason="subject export")
-        found = dossier.collect(opened, see, ean, (first, last), wall=time.time)
-        receiving.answered(opened, receiving.EXPORT, ean, (first, last), by=actor(), wall=time.time)
+        asking, mine = actor(opened), OfConnection(opened, ean)
+        see = through_gate(opened, actor=asking, purpose="customer", reason="subject export")
+        found = dossier.collect(opened, see, ean, (first, last), wall=time.time, records=records(opened), mine=mine)
+        receiving.answered(opened, receiving.EXPORT, ean, (first, last), by=asking.name, wall=time.time)
     if form is Form.ESPI:
         octets = espi.feed(ean, found.shown, made_at=found.made_at)
         say("Green Button data have readings only: --format json or csv says who has seen them")
@@ -101,14 +117,16 @@ def history(
     """Show who has seen the readings of a connection, what for and for whom, the newest last."""
     from dataclasses import asdict
 
-    from kwartier.service.home import actor, open_home
+    from kwartier.service.home import open_home
     from kwartier.service.subject import receiving
     from kwartier.service.subject.history import uses
+    from kwartier.service.subject.logged import OfConnection, records
 
     days = _days(start, end)
     with open_home(home_folder(home)) as opened:
-        found = uses(opened.engine, ean, days)
-        receiving.answered(opened, receiving.HISTORY, ean, days, by=actor(), wall=time.time)
+        asking = _desk(opened)
+        found = uses(opened.engine, ean, days, records(opened), OfConnection(opened, ean))
+        receiving.answered(opened, receiving.HISTORY, ean, days, by=asking.name, wall=time.time)
     if as_json:
         print_json([{**asdict(one), "at": _utc(one.at), "days": [f"{day}" for day in one.days]} for one in found])
         return
@@ -131,6 +149,7 @@ def requests(
     from kwartier.service.subject.requests import Requests
 
     with open_home(home_folder(home)) as opened:
+        _desk(opened)
         found = Requests(opened.engine).listed(ean)
     now = int(time.time())
     overdue = [one for one in found if one.is_open and one.due_at < now]
@@ -155,12 +174,12 @@ def restrict(
     home: HomeOption = None,
 ) -> None:
     """Keep readings and use them for nothing, but for what the law asks."""
-    from kwartier.service.home import actor, open_home
+    from kwartier.service.home import open_home
     from kwartier.service.subject.contesting import Saying
     from kwartier.service.subject.contesting import restrict as carry_out
 
-    said = Saying(ean=ean, days=_days(start, end), by=actor(), reason=reason, ground=ground)
     with open_home(home_folder(home)) as opened:
+        said = Saying(ean=ean, days=_days(start, end), by=_desk(opened).name, reason=reason, ground=ground)
         _print_standing(carry_out(opened, said, wall=time.time), as_json=as_json)
 
 
@@ -174,12 +193,12 @@ def object_to(
     home: HomeOption = None,
 ) -> None:
     """Stop uses that rest on article 6(1)(e)."""
-    from kwartier.service.home import actor, open_home
+    from kwartier.service.home import open_home
     from kwartier.service.subject.contesting import Saying
     from kwartier.service.subject.contesting import object_to as carry_out
 
-    said = Saying(ean=ean, days=_days(start, end), by=actor(), reason=reason)
     with open_home(home_folder(home)) as opened:
+        said = Saying(ean=ean, days=_days(start, end), by=_desk(opened).name, reason=reason)
         _print_standing(carry_out(opened, said, wall=time.time), as_json=as_json)
 
 
@@ -190,11 +209,11 @@ def lift(
     home: HomeOption = None,
 ) -> None:
     """End a restriction or an objection."""
-    from kwartier.service.home import actor, open_home
+    from kwartier.service.home import open_home
     from kwartier.service.subject.contesting import lift as carry_out
 
     with open_home(home_folder(home)) as opened:
-        is_ended = carry_out(opened, hold, by=actor(), reason=reason, wall=time.time)
+        is_ended = carry_out(opened, hold, by=_desk(opened).name, reason=reason, wall=time.time)
     say("it stands no longer" if is_ended else "it had ended before")
 
 
@@ -219,7 +238,7 @@ def rectify(
 
     While it is open nothing of these days is deleted.
     """
-    from kwartier.service.home import actor, open_home
+    from kwartier.service.home import open_home
     from kwartier.service.subject import contesting
     from kwartier.service.subject import corrections as files
     from kwartier.service.subject.seeing import through_gate
@@ -227,16 +246,17 @@ def rectify(
     if (request is None) != (outcome is None) or (outcome is Finding.CORRECTED) != (corrections is not None):
         raise InputError("bad-argument", "--request goes with --outcome, and --outcome corrected with --with FILE")
     with open_home(home_folder(home)) as opened:
+        asking = _desk(opened)
         if request is None:
-            said = contesting.Saying(ean=ean, days=_days(start, end), by=actor(), reason=reason)
+            said = contesting.Saying(ean=ean, days=_days(start, end), by=asking.name, reason=reason)
             _print_standing(contesting.dispute(opened, said, wall=time.time), as_json=as_json)
             return
-        check = contesting.Check(by=actor(), found=reason, approval=approval)
+        check = contesting.Check(by=asking.name, found=reason, approval=approval)
         if corrections is None:
             contesting.find_right(opened, request, check, wall=time.time)
             say("the readings stay as they are")
             return
-        see = through_gate(opened, actor=actor(), purpose="complaint", reason=f"request {request}")
+        see = through_gate(opened, actor=asking, purpose="complaint", reason=f"request {request}")
         found = files.load(corrections, ean, TIMEZONE, see)
         days = contesting.correct(opened, request, check, found, wall=time.time)
     say(f"a new version of {days} days is stored")
@@ -264,20 +284,23 @@ def erase(
     Their rows leave the disk with the next `store tidy`. Days that the law asks to be kept are refused, with the article. The
     receipt is shown once: with it the person can show which tombstone is theirs.
     """
-    from kwartier.service.home import actor, open_home
+    from kwartier.service.home import open_home
+    from kwartier.service.identity import actor
     from kwartier.service.subject import erasing
     from kwartier.service.subject.carrying import carry_out
 
-    wish = erasing.Wish(
-        ean=ean,
-        days=_days(start, end),
-        ground=ground,
-        by=actor(),
-        reason=reason,
-        has_claims=claims,
-        approval=approval,
-    )
     with open_home(home_folder(home)) as opened:
+        asking = actor(opened)
+        asking.require(OFFICERS, "to decide about an erasure")
+        wish = erasing.Wish(
+            ean=ean,
+            days=_days(start, end),
+            ground=ground,
+            by=asking.name,
+            reason=reason,
+            has_claims=claims,
+            approval=approval,
+        )
         answer = erasing.erase(opened, wish, wall=time.time)
         if now and answer.decision.erased:
             carry_out(opened, wall=time.time)

@@ -13,7 +13,6 @@ from kwartier.service.home import Home
 from kwartier.service.night import yesterday
 from kwartier.service.subject import records
 from kwartier.service.subject.carrying import carry_out_alone
-from kwartier.service.subject.records import Records
 from kwartier.store.retention import Retention, vacuum
 from kwartier.store.rewrite import Rewriter
 from kwartier.store.turn import alone
@@ -33,7 +32,7 @@ class Tidied:
     removed_bytes: int
 
 
-def tidy(home: Home, *, keep_days: int | None, wall: Callable[[], float], log: Records | None = None) -> Tidied:
+def tidy(home: Home, *, keep_days: int | None, wall: Callable[[], float]) -> Tidied:
     """Drop what is kept no longer, erase what was decided to be, rewrite the days that are over, remove what nobody needs.
 
     ``keep_days`` overrides the setting; 0 keeps everything. ``wall`` gives UTC seconds. Raises ``StateError`` tidying.
@@ -42,13 +41,15 @@ def tidy(home: Home, *, keep_days: int | None, wall: Callable[[], float], log: R
     last = yesterday(wall())
     keep = home.settings.keep_days if keep_days is None else keep_days
     with alone(folder):
-        retention = Retention(folder, keys)
+        retention, members = Retention(folder, keys), home.rooms().members
         dropped = retention.drop(_first(last, keep), Holds(home.engine).held_ids) if keep else 0
         proofs = retention.proofs(wall())
         for one in proofs:
-            records.write(log, records.dropped(one, at=int(wall()), reason=f"kept for {keep} days"))
+            if not one.kept:
+                members.drop(one.day)
+            home.log.append([records.dropped(one, at=int(wall()), reason=f"kept for {keep} days")])
             retention.recorded(one)
-        carried = carry_out_alone(home, wall=wall, log=log)
+        carried = carry_out_alone(home, wall=wall)
         rewritten = Rewriter(folder, keys).rewrite(last + timedelta(days=1))
         removed = vacuum(folder, keys, wall)
     return Tidied(

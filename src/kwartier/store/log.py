@@ -96,10 +96,6 @@ class Log:
             self._known = (self._table.version(), found)
         return self._known[1]
 
-    def version(self) -> int:
-        """The version of the table, as of the last look."""
-        return self._table.version()
-
     def removed(self) -> set[str]:
         """Every file that a commit took out, as far back as there are entries."""
         found = set()

@@ -4,6 +4,7 @@ The search looks at every byte of every file of the home - as whole numbers of f
 as text - and into every file of readings, with every key of a day that there ever was.
 """
 
+import json
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -242,3 +243,10 @@ def every_value(home: Home, number: int) -> Mapping[date, list[tuple[object, ...
             rows = files.read(path).to_pylist()
             found.setdefault(day, []).extend(tuple(map(repr, row.values())) for row in rows if row["id"] in ids)
     return {day: sorted(rows, key=repr) for day, rows in sorted(found.items())}
+
+
+def told(home: Home, *kinds: str) -> list[dict[str, object]]:
+    """What the audit log of a home has of some kinds."""
+    log = home.log.opened()
+    found = [json.loads(one) for one in log.records(0, log.size)]
+    return [one for one in found if one["kind"] in kinds]

@@ -20,9 +20,9 @@ from kwartier.service.subject.seeing import See, through_gate
 from kwartier.store import Store
 from kwartier.store.reader import Reader
 from kwartier.tables import findings
+from tests.gate.rooms import EVA
 from tests.postgres import DATABASES
-from tests.service.subject.planted import NOW, OLD, ONE_DAY, day_of, ean, planted_home, wall
-from tests.service.subject.test_erasing import Told
+from tests.service.subject.planted import NOW, OLD, ONE_DAY, day_of, ean, planted_home, told, wall
 from tests.store.entries import ZONE
 
 DAY = OLD[2]
@@ -45,7 +45,7 @@ def standing(home: Home) -> list[Standing]:
 
 
 def see(home: Home) -> See:
-    return through_gate(home, actor="os:desk", purpose="complaint", reason="dispute")
+    return through_gate(home, actor=EVA, purpose="complaint", reason="dispute")
 
 
 def csv_file(folder: Path, *rows: str) -> Path:
@@ -59,21 +59,21 @@ def stamp(place: int, day: date = DAY) -> str:
 
 
 def test_a_restriction_and_an_objection_stand_at_once_and_are_lifted_with_a_reason(home: Home) -> None:
-    log = Told()
-    first = contesting.restrict(home, said("unlawful"), wall=wall, log=log)
-    second = contesting.object_to(home, said(), wall=wall, log=log)
+    first = contesting.restrict(home, said("unlawful"), wall=wall)
+    second = contesting.object_to(home, said(), wall=wall)
     assert [(one.id, one.kind) for one in sorted(standing(home), key=lambda one: one.kind)] == [
         (second.hold, Hold.OBJECTION),
         (first.hold, Hold.RESTRICTION),
     ]
-    assert contesting.lift(home, first.hold, by="os:officer", reason="settled", wall=wall, log=log)
-    assert not contesting.lift(home, first.hold, by="os:other", reason="again", wall=wall, log=log)
+    assert contesting.lift(home, first.hold, by="os:officer", reason="settled", wall=wall)
+    assert not contesting.lift(home, first.hold, by="os:other", reason="again", wall=wall)
     assert [one.id for one in standing(home)] == [second.hold]
     found = Requests(home.engine).get(first.request)
     assert (found.state, found.ground) == (State.DONE, "unlawful: AVG art. 18(1)(b) (text not verified)")
     assert found.detail["lifted"] == {"at": NOW, "by": "os:officer", "reason": "settled"}
-    assert [one["kind"] for one in log.records] == ["right", "right", "hold-ended"]
-    assert ean(1) not in str(log.records)
+    said_so = told(home, "right", "hold-ended")
+    assert [one["kind"] for one in said_so] == ["right", "right", "hold-ended"]
+    assert ean(1) not in str(said_so)
     with pytest.raises(InputError) as refused:
         contesting.restrict(home, said("because"), wall=wall)
     assert refused.value.code == "unknown-ground"

@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -53,24 +52,13 @@ from tests.service.subject.planted import (
     ean,
     every_value,
     planted_home,
+    told,
     wall,
 )
 from tests.store.entries import entry
 
 ALL = (date(2000, 1, 1), date(2030, 1, 1))
 PATIENCE_S = 60.0
-
-
-class Told:
-    """An audit log that keeps what it was given."""
-
-    def __init__(self) -> None:
-        self.records: list[dict[str, object]] = []
-
-    def append(self, found: Sequence[bytes]) -> range:
-        first = len(self.records)
-        self.records += [json.loads(one) for one in found]
-        return range(first, len(self.records))
 
 
 def wish(number: int = 1, days: tuple[date, date] = ALL, **more: object) -> Wish:
@@ -94,34 +82,35 @@ def shown(home: Home, number: int) -> set[date]:
 @pytest.mark.parametrize("kind", DATABASES)
 def test_what_was_erased_is_in_no_byte_and_others_are_what_they_were(tmp_path: Path, kind: str, encrypted: str) -> None:
     home = planted_home(tmp_path, kind, encrypted)
-    search, log = Search(home, 1, OLD), Told()
+    search = Search(home, 1, OLD)
     places = search.anywhere()
     assert any(one.startswith("store/raw") for one in places)
     assert any(one.startswith("store/months") for one in places)
     assert kind != "sqlite" or "kwartier.db" in places or "kwartier.db-wal" in places
     with open_home(home) as opened:
         before = [every_value(opened, number) for number in range(3)]
-        answer = erase(opened, wish(), wall=wall, log=log)
+        answer = erase(opened, wish(), wall=wall)
         assert answer.decision.outcome is Outcome.PARTLY
         # At once, before anything has left the disk:
         assert shown(opened, 1) == set(YOUNG)
         assert shown(opened, 0) == shown(opened, 2) == set(DAYS)
-        done = carry_out(opened, wall=wall, log=log)
+        done = carry_out(opened, wall=wall)
         assert (done.done, done.waiting, done.rows) == (1, 0, len(OLD))
         after = [every_value(opened, number) for number in range(3)]
         assert (after[0], after[2]) == (before[0], before[2])
         kept = {day: rows for day, rows in before[1].items() if day in YOUNG}
         assert {day: rows for day, rows in after[1].items() if rows} == kept
         tombstone = Requests(opened.engine).get(answer.request)
+        decided, gone = told(opened, "erasure-decided", "erased")
     assert search.anywhere() == []
     assert (tombstone.ean, tombstone.state) == (None, State.DONE)
     assert tombstone.detail["rows"] == len(OLD)
     assert tombstone.detail["backups_until"] == f"{TODAY + timedelta(days=35)}"
     assert tombstone.detail["commitment"] == commitment(answer.receipt, ean(1))
-    assert [one["kind"] for one in log.records] == ["erasure-decided", "erased"]
-    assert ean(1) not in json.dumps(log.records)
-    assert log.records[1]["rows"] == len(OLD)
-    assert log.records[1]["commitment"] == tombstone.detail["commitment"]
+    assert (decided["kind"], gone["kind"]) == ("erasure-decided", "erased")
+    assert ean(1) not in json.dumps([decided, gone])
+    assert gone["rows"] == len(OLD)
+    assert decided["commitment"] == gone["commitment"] == tombstone.detail["commitment"]
 
 
 def test_what_names_the_connection_with_these_days_goes_at_once_and_the_rest_stays(tmp_path: Path) -> None:
@@ -181,9 +170,8 @@ def test_killed_at_any_step_the_next_process_ends_it(tmp_path: Path, step: str) 
             assert shown(opened, 0) == set(DAYS)
             assert [every_value(opened, number) for number in (0, 2)] == before
     assert kills >= 1
-    log = Told()
     with open_home(home) as opened:
-        carry_out(opened, wall=wall, log=log)
+        carry_out(opened, wall=wall)
         tombstone = Requests(opened.engine).get(answer.request)
     assert search.anywhere() == []
     assert (tombstone.state, tombstone.detail["rows"]) == (State.DONE, len(OLD)), "counted before the first one went"
@@ -219,16 +207,16 @@ def test_a_restriction_keeps_its_days_from_being_erased_and_an_id_may_lose_days_
 
 def test_as_long_as_a_pinned_version_needs_the_files_it_is_not_done(tmp_path: Path) -> None:
     home = planted_home(tmp_path, "sqlite", "none")
-    search, log = Search(home, 1, OLD), Told()
+    search = Search(home, 1, OLD)
     with open_home(home) as opened:
         table = Log(opened.store_folder, encrypted=False)
         table.refresh()
-        Pins(opened.store_folder).hold("settlement", table.version(), now=NOW, seconds=3600)
+        Pins(opened.store_folder).hold("settlement", table.version, now=NOW, seconds=3600)
         answer = erase(opened, wish(), wall=wall)
-        assert carry_out(opened, wall=wall, log=log).waiting == 1
-        assert (log.records, Requests(opened.engine).get(answer.request).state) == ([], State.ACCEPTED)
+        assert carry_out(opened, wall=wall).waiting == 1
+        assert (told(opened, "erased"), Requests(opened.engine).get(answer.request).state) == ([], State.ACCEPTED)
         assert shown(opened, 1) == set(YOUNG)
-        assert tidy(opened, keep_days=0, wall=lambda: NOW + 3600, log=log).erased_requests == 1
+        assert tidy(opened, keep_days=0, wall=lambda: NOW + 3600).erased_requests == 1
     assert search.anywhere() == []
 
 
@@ -246,24 +234,27 @@ def test_what_comes_late_under_an_ended_id_is_out_of_sight_and_goes_too(tmp_path
 
 def test_retention_keeps_what_is_held_and_proves_what_went(tmp_path: Path) -> None:
     home = planted_home(tmp_path, "sqlite", "aes-gcm")
-    search, log = Search(home, 0, OLD), Told()
+    search = Search(home, 0, OLD)
     with open_home(home) as opened:
         holds = Holds(opened.engine)
         with writing(opened.engine) as connection:
             name = holds.make(connection, ean(1), Hold.RESTRICTION, OLD[1], OLD[2], "AVG art. 18(1)(c)", "os:test", 1)
             holds.make(connection, ean(2), Hold.OBJECTION, OLD[0], OLD[3], "AVG art. 21", "os:test", 1)
         before = every_value(opened, 1)
-        tidied = tidy(opened, keep_days=100, wall=wall, log=log)
+        tidied = tidy(opened, keep_days=100, wall=wall)
         assert (tidied.dropped_days, tidied.proved_days) == (4, 4)
-        told = {str(one["day"]): (one["rows"], one["kept"], one["key_forgotten"]) for one in log.records}
-        assert told == {f"{day}": (2, 1, False) if day == OLD[1] else (3, 0, True) for day in OLD}
+        said = told(opened, "dropped")
+        proved = {str(one["day"]): (one["rows"], one["kept"], one["key_forgotten"]) for one in said}
+        assert proved == {f"{day}": (2, 1, False) if day == OLD[1] else (3, 0, True) for day in OLD}
+            f"{day}": (2, 1, False) if day == OLD[1] else (3, 0, True) for day in OLD
+        }
         held = {day: rows for day, rows in every_value(opened, 1).items() if rows}
         assert held == {day: rows for day, rows in before.items() if day in (OLD[1], *YOUNG)}
-        assert tidy(opened, keep_days=100, wall=wall, log=log).dropped_days == 0
+        assert tidy(opened, keep_days=100, wall=wall).dropped_days == 0
         with writing(opened.engine) as connection:
             holds.end(connection, name, "os:test", NOW)
-        assert tidy(opened, keep_days=100, wall=wall, log=log).proved_days == 1
-        assert log.records[-1]["key_forgotten"] is True
+        assert tidy(opened, keep_days=100, wall=wall).proved_days == 1
+        assert told(opened, "dropped")[-1]["key_forgotten"] is True
         Rewriter(opened.store_folder, opened.day_keys).rewrite(TODAY)
     assert [one for one in search.anywhere() if one.startswith("store/")] == []
 

@@ -173,10 +173,9 @@ def _named(engine: Engine, grants: list[str]) -> dict[str, set[str]]:
 def _listed(records: Iterable[Record], members: Members, grants: set[str]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for record in records:
-        grant, lists = record.get("grant"), record.get("members")
-        if isinstance(grant, str) and grant in grants and isinstance(lists, dict):
-            for day, root in lists.items():
-                found.setdefault(grant, set()).update(members(date.fromisoformat(day), str(root)))
+        grant, root, day = record.get("grant"), record.get("members"), record.get("day")
+        if isinstance(grant, str) and grant in grants and isinstance(root, str) and isinstance(day, str):
+            found.setdefault(grant, set()).update(members(date.fromisoformat(day), root))
     return found
 
 

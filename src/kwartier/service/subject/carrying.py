@@ -19,7 +19,6 @@ from kwartier.database import reading, writing
 from kwartier.service.home import Home
 from kwartier.service.subject import records
 from kwartier.service.subject.erasing import TIMEZONE
-from kwartier.service.subject.records import Records
 from kwartier.service.subject.requests import Requests, State
 from kwartier.store import erase as store_steps
 from kwartier.store.erase import Doomed, Eraser
@@ -61,19 +60,16 @@ class Carried:
     rows: int = 0
 
 
-def carry_out(
-    home: Home, *, wall: Callable[[], float], log: Records | None = None, reached: Reached = onward
-) -> Carried:
+def carry_out(home: Home, *, wall: Callable[[], float], reached: Reached = onward) -> Carried:
     """Erase what was decided to be erased. ``wall``: UTC seconds. Raises ``StateError`` tidying, store-busy."""
     with alone(home.store_folder):
-        return carry_out_alone(home, wall=wall, log=log, reached=reached)
+        return carry_out_alone(home, wall=wall, reached=reached)
 
 
 def carry_out_alone(
     home: Home,
     *,
     wall: Callable[[], float],
-    log: Records | None = None,
     reached: Reached = onward,
     deeper: store_steps.Reached = store_steps.onward,
 ) -> Carried:
@@ -95,7 +91,7 @@ def carry_out_alone(
         if eraser.left(doomed):
             waiting += 1
         elif Requests(home.engine).get(request).state is State.ACCEPTED:
-            rows += _bury(home, request, doomed, at=at, log=log, reached=reached)
+            rows += _bury(home, request, doomed, at=at, reached=reached)
             done += 1
     _end_empty_links(home.engine, eraser, every, local_day(at, TIMEZONE))
     _overwrite(home.engine)
@@ -125,7 +121,7 @@ def _count(engine: Engine, eraser: Eraser, at: int) -> None:
             connection.execute(update(erasures).where(_is(request, one)).values(rows=counted[one]))
 
 
-def _bury(home: Home, request: str, doomed: Sequence[Doomed], *, at: int, log: Records | None, reached: Reached) -> int:
+def _bury(home: Home, request: str, doomed: Sequence[Doomed], *, at: int, reached: Reached) -> int:
     """The tombstone: nothing of it is in any file."""
     found = Requests(home.engine).get(request)
     until = local_day(at, TIMEZONE) + timedelta(days=home.settings.backup_keep_days)
@@ -133,8 +129,8 @@ def _bury(home: Home, request: str, doomed: Sequence[Doomed], *, at: int, log: R
         counts = connection.execute(select(erasures.c.rows).where(erasures.c.request == request)).scalars()
         rows = sum(one or 0 for one in counts)
     mark, days = str(found.detail["commitment"]), json.loads(json.dumps(found.detail["erased"]))
-    told = records.erased(request, at=at, rows=rows, days=days, commitment=mark, backups_until=until)
-    records.write(log, told)
+    told = records.erased(request, at=at, rows=rows, gone=days, commitment=mark, backups_until=until)
+    home.log.append([told])
     reached(Step.TOLD)
     with writing(home.engine) as connection:
         _secure(connection)

@@ -18,7 +18,6 @@ from kwartier.gate.purposes import Hold
 from kwartier.service.home import Home
 from kwartier.service.subject import records
 from kwartier.service.subject.corrections import Corrected
-from kwartier.service.subject.records import Records
 from kwartier.service.subject.requests import Requests, State
 from kwartier.service.subject.rules import Days, Kind, Outcome, Rule, ground_of, rights
 from kwartier.store import Entry
@@ -46,25 +45,23 @@ class Standing:
     hold: str
 
 
-def dispute(home: Home, said: Saying, *, wall: Callable[[], float], log: Records | None = None) -> Standing:
+def dispute(home: Home, said: Saying, *, wall: Callable[[], float]) -> Standing:
     """Readings are said to be wrong: nothing of them is deleted until that is settled. ``wall``: UTC seconds."""
-    return _say(home, said, Kind.RECTIFY, Hold.DISPUTE, rights().kinds[Kind.RECTIFY], wall=wall, log=log)
+    return _say(home, said, Kind.RECTIFY, Hold.DISPUTE, rights().kinds[Kind.RECTIFY], wall=wall)
 
 
-def restrict(home: Home, said: Saying, *, wall: Callable[[], float], log: Records | None = None) -> Standing:
+def restrict(home: Home, said: Saying, *, wall: Callable[[], float]) -> Standing:
     """Readings are kept and not used. Raises ``InputError`` unknown-ground."""
     rule = ground_of(said.ground, rights().restrictions)
-    return _say(home, said, Kind.RESTRICT, Hold.RESTRICTION, rule, wall=wall, log=log)
+    return _say(home, said, Kind.RESTRICT, Hold.RESTRICTION, rule, wall=wall)
 
 
-def object_to(home: Home, said: Saying, *, wall: Callable[[], float], log: Records | None = None) -> Standing:
+def object_to(home: Home, said: Saying, *, wall: Callable[[], float]) -> Standing:
     """Readings are not used any more for what rests on article 6(1)(e)."""
-    return _say(home, said, Kind.OBJECT, Hold.OBJECTION, rights().kinds[Kind.OBJECT], wall=wall, log=log)
+    return _say(home, said, Kind.OBJECT, Hold.OBJECTION, rights().kinds[Kind.OBJECT], wall=wall)
 
 
-def _say(
-    home: Home, said: Saying, kind: Kind, hold: Hold, rule: Rule, *, wall: Callable[[], float], log: Records | None
-) -> Standing:
+def _say(home: Home, said: Saying, kind: Kind, hold: Hold, rule: Rule, *, wall: Callable[[], float]) -> Standing:
     at, store = int(wall()), Requests(home.engine)
     with writing(home.engine) as connection:
         name = store.receive(connection, kind, said.ean, said.days, by=said.by, at=at, detail={"reason": said.reason})
@@ -77,11 +74,11 @@ def _say(
             store.finish(connection, name, at=at)
         state = State.RECEIVED if is_open else State.DONE
         told = records.asked(kind, name, at=at, by=said.by, state=state.value, ground=rule.cited)
-        records.write(log, told)
+        home.log.append([told])
     return Standing(request=name, hold=made)
 
 
-def lift(home: Home, hold: str, *, by: str, reason: str, wall: Callable[[], float], log: Records | None = None) -> bool:
+def lift(home: Home, hold: str, *, by: str, reason: str, wall: Callable[[], float]) -> bool:
     """End a restriction or an objection; False where it has ended. Before that the person is told (AVG 18(3)).
 
     Raises ``InputError`` unknown-hold, open-dispute.
@@ -96,7 +93,7 @@ def lift(home: Home, hold: str, *, by: str, reason: str, wall: Callable[[], floa
         if found is not None:
             store.note(connection, found.id, {"lifted": {"at": at, "by": by, "reason": reason}})
         told = records.lifted(hold, at=at, by=by, reason_digest=hashlib.sha256(f"{hold}{reason}".encode()).hexdigest())
-        records.write(log, told)
+        home.log.append([told])
     return True
 
 
@@ -109,11 +106,9 @@ class Check:
     approval: str = ""
 
 
-def find_right(
-    home: Home, request: str, check: Check, *, wall: Callable[[], float], log: Records | None = None
-) -> None:
+def find_right(home: Home, request: str, check: Check, *, wall: Callable[[], float]) -> None:
     """The readings are right: the dispute ends, with the reason. Raises ``InputError`` unknown-request, ``StateError``."""
-    _decide(home, request, check, Outcome.REFUSED, wall=wall, log=log)
+    _decide(home, request, check, Outcome.REFUSED, wall=wall)
 
 
 def correct(
@@ -123,7 +118,6 @@ def correct(
     corrected: Sequence[Corrected],
     *,
     wall: Callable[[], float],
-    log: Records | None = None,
 ) -> int:
     """They are not: a new version of each day is stored, and the dispute ends; how many days there were.
 
@@ -139,7 +133,7 @@ def correct(
         what = f"{outside[0]} is not among the days of request {request}" if outside else "no day is corrected"
         raise InputError("bad-correction", what)
     if found.state is State.RECEIVED:
-        _decide(home, request, check, Outcome.GRANTED, wall=wall, log=log)
+        _decide(home, request, check, Outcome.GRANTED, wall=wall)
     entries = _marked(home, request, found.ean, corrected, at=at)
     # The batch has the name of the request: brought again, it changes nothing.
     home.open_store().append(request, entries)
@@ -150,9 +144,7 @@ def correct(
     return len(corrected)
 
 
-def _decide(
-    home: Home, request: str, check: Check, outcome: Outcome, *, wall: Callable[[], float], log: Records | None
-) -> None:
+def _decide(home: Home, request: str, check: Check, outcome: Outcome, *, wall: Callable[[], float]) -> None:
     at, store = int(wall()), Requests(home.engine)
     with writing(home.engine) as connection:
         rule = rights().kinds[Kind.RECTIFY]
@@ -164,7 +156,7 @@ def _decide(
         if outcome is Outcome.REFUSED:
             _end_hold(home, connection, request, check.by, at)
         told = records.asked(Kind.RECTIFY, request, at=at, by=check.by, state=state.value, ground=rule.cited)
-        records.write(log, told)
+        home.log.append([told])
 
 
 def _end_hold(home: Home, connection: Connection, request: str, by: str, at: int) -> None:

@@ -24,7 +24,6 @@ from kwartier.database import writing
 from kwartier.gate.holds import KEEPING, Holds
 from kwartier.service.home import Home
 from kwartier.service.subject import records
-from kwartier.service.subject.records import Records
 from kwartier.service.subject.requests import Requests, State
 from kwartier.service.subject.rules import Days, Decision, Kind, Outcome, decide
 from kwartier.tables import (
@@ -43,6 +42,8 @@ from kwartier.tables import (
     visits,
 )
 
+APPROVED = "erasure"
+"""The kind of approval that an erasure takes."""
 TIMEZONE = "Europe/Amsterdam"
 RECEIPT_BYTES = 16
 DAY_S = 86_400
@@ -79,13 +80,22 @@ def commitment(receipt: str, ean: str) -> str:
     return hmac.new(receipt.encode(), ean.encode(), hashlib.sha256).hexdigest()
 
 
-def erase(home: Home, wish: Wish, *, wall: Callable[[], float], log: Records | None = None) -> Answer:
+def what(wish: Wish) -> str:
+    """What exactly somebody else approves of."""
+    return f"erase {wish.ean} {wish.days[0]} {wish.days[1]} {wish.ground}"
+
+
+def erase(home: Home, wish: Wish, *, wall: Callable[[], float]) -> Answer:
     """Decide, and end the links to what is to be erased. ``wall``: UTC seconds.
 
-    The audit log has the decision before it holds. Raises ``InputError`` bad-day, unknown-ground.
+    The audit log has the decision before it holds. An approval that is named is used up. Raises ``InputError`` bad-day,
+    unknown-ground, unknown-approval; ``Denied`` as :meth:`kwartier.who.pairs.Pairs.spend`.
     """
     at = int(wall())
     today = local_day(at, TIMEZONE)
+    approvals = home.rooms().approvals
+    if wish.approval and approvals is not None:
+        approvals.spend(wish.approval, APPROVED, what(wish))
     store = Requests(home.engine)
     receipt = secrets.token_hex(RECEIPT_BYTES)
     with writing(home.engine) as connection:
@@ -108,7 +118,7 @@ def erase(home: Home, wish: Wish, *, wall: Callable[[], float], log: Records | N
         if not is_refused:
             _end_links(connection, name, wish.ean, decision, today)
             connection.execute(update(requests).where(requests.c.id == name).values(ean=None, due_at=due_at))
-        records.write(log, records.decided(name, decision, at=at, by=wish.by, commitment=mark))
+        home.log.append([records.decided(name, decision, at=at, by=wish.by, commitment=mark)])
     return Answer(request=name, decision=decision, due_at=due_at, receipt="" if is_refused else receipt)
 
 

@@ -63,8 +63,9 @@ def uses(
     """Every use of the readings of some local days, the newest last."""
     found = [*_grants(engine, ean), *_visits(engine, ean)]
     if mine is not None:
-        known = {one.reference for one in found}
-        found += [one for one in _logged(records, mine) if one.reference not in known]
+        named = {one.reference for one in found}
+        logged = _logged(records, mine)
+        found += [one for one in logged if one.kind == BULK or one.reference not in named]
     within = [one for one in found if one.days[0] < days[1] and one.days[1] > days[0]]
     return sorted(within, key=lambda one: (one.at, one.reference))
 
@@ -133,13 +134,11 @@ def _logged(records: Iterable[Record], mine: Mine) -> Iterable[Use]:
         grant = record.get("grant")
         if not isinstance(grant, str):
             continue
-        persons, members = record.get("persons"), record.get("members")
+        persons, root, day = record.get("persons"), record.get("members"), record.get("day")
         if isinstance(persons, list) and not set(persons).isdisjoint(mine.commitments(grant)):
             yield _use(record, grant, NAMED, _span(record))
-        elif isinstance(members, dict):
-            days = [one for text, root in members.items() if mine.is_member(one := date.fromisoformat(text), str(root))]
-            if days:
-                yield _use(record, grant, BULK, (min(days), max(days) + timedelta(days=1)))
+        elif isinstance(root, str) and isinstance(day, str) and mine.is_member(on := date.fromisoformat(day), root):
+            yield _use(record, grant, BULK, (on, on + timedelta(days=1)))
 
 
 def _span(record: Record) -> Days:

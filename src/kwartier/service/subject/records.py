@@ -1,28 +1,10 @@
 """What is written into the audit log about rights and about what was forgotten: canonical JSON, and no connection in it."""
 
-import json
-from collections.abc import Sequence
 from datetime import date
-from typing import Protocol
 
-from kwartier.service.subject.rules import Days, Decision, Kind
+from kwartier.gate.record import FORMAT, days, written
+from kwartier.service.subject.rules import Decision, Kind
 from kwartier.store.retention import Dropped
-
-VERSION = 1
-
-
-class Records(Protocol):
-    """The audit log, as far as it is written to here."""
-
-    def append(self, records: Sequence[bytes]) -> range:
-        """Add records; their numbers. They are on the disk when this returns."""
-        ...
-
-
-def write(log: Records | None, *found: bytes) -> None:
-    """Write records down where there is a log."""
-    if log is not None and found:
-        log.append(found)
 
 
 def asked(kind: Kind, request: str, *, at: int, by: str, state: str, ground: str = "") -> bytes:
@@ -44,18 +26,18 @@ def decided(request: str, decision: Decision, *, at: int, by: str, commitment: s
         actor=by,
         outcome=decision.outcome.value,
         ground=decision.ground.cited,
-        erased=[_days(one) for one in decision.erased],
+        erased=[days(*one) for one in decision.erased],
         refused=[
-            {"days": _days(one.days), "code": one.rule.code, "ground": one.rule.cited} for one in decision.refused
+            {"days": days(*one.days), "code": one.rule.code, "ground": one.rule.cited} for one in decision.refused
         ],
         commitment=commitment,
     )
 
 
-def erased(request: str, *, at: int, rows: int, days: list[list[str]], commitment: str, backups_until: date) -> bytes:
+def erased(request: str, *, at: int, rows: int, gone: list[list[str]], commitment: str, backups_until: date) -> bytes:
     """That what was to be erased is in no file any more."""
     return _line(
-        "erased", at, request=request, rows=rows, days=days, commitment=commitment, backups_until=f"{backups_until}"
+        "erased", at, request=request, rows=rows, days=gone, commitment=commitment, backups_until=f"{backups_until}"
     )
 
 
@@ -75,11 +57,5 @@ def dropped(one: Dropped, *, at: int, reason: str) -> bytes:
     )
 
 
-def _days(days: Days) -> list[str]:
-    return [f"{days[0]}", f"{days[1]}"]
-
-
 def _line(kind: str, at: int, **facts: object) -> bytes:
-    return json.dumps(
-        {"v": VERSION, "kind": kind, "at": at, **facts}, sort_keys=True, separators=(",", ":"), ensure_ascii=False
-    ).encode()
+    return written({"v": FORMAT, "kind": kind, "at": at, **facts})

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from typing import Protocol
 
 from kwartier.gate.grant import Shown
+from kwartier.gate.policy import Asking, Scope
 from kwartier.gate.purposes import purposes
 from kwartier.service.home import Home
 from kwartier.service.readings import look_up
@@ -18,7 +19,7 @@ class See(Protocol):
         ...
 
 
-def through_gate(home: Home, *, actor: str, purpose: str, reason: str) -> See:
+def through_gate(home: Home, *, actor: Asking, purpose: str, reason: str) -> See:
     """The gate of ``home``, asked as ``actor``; more days than one grant spans are asked for in several."""
     most = timedelta(days=purposes()[purpose].days)
 
@@ -26,7 +27,8 @@ def through_gate(home: Home, *, actor: str, purpose: str, reason: str) -> See:
         found: list[Shown] = []
         while start < end:
             last = min(end, start + most)
-            found += look_up(home, ean, start, last, actor=actor, purpose=purpose, reason=reason)
+            scope = Scope(start=start, end=last, eans=(ean,))
+            found += look_up(home, scope, actor=actor, purpose=purpose, reason=reason)
             start = last
         return found
 
