@@ -246,8 +246,6 @@ def test_retention_keeps_what_is_held_and_proves_what_went(tmp_path: Path) -> No
         said = told(opened, "dropped")
         proved = {str(one["day"]): (one["rows"], one["kept"], one["key_forgotten"]) for one in said}
         assert proved == {f"{day}": (2, 1, False) if day == OLD[1] else (3, 0, True) for day in OLD}
-            f"{day}": (2, 1, False) if day == OLD[1] else (3, 0, True) for day in OLD
-        }
         held = {day: rows for day, rows in every_value(opened, 1).items() if rows}
         assert held == {day: rows for day, rows in before.items() if day in (OLD[1], *YOUNG)}
         assert tidy(opened, keep_days=100, wall=wall).dropped_days == 0
