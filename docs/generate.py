@@ -1,4 +1,4 @@
-"""The pages of this folder that the program itself knows best: errors, commands, companions and states.
+"""The pages of this folder that the program itself knows best: errors, commands, companions, purposes and states.
 
 ``make docs`` writes them. With ``--check`` nothing is written, and the exit code is 1 if a page does not say what the program
 says; a test runs that.
@@ -25,6 +25,9 @@ from kwartier.errors import KwartierError, explanations
 from kwartier.gate.purposes import purposes
 from kwartier.service.alerting.conditions import meanings, runbook
 from kwartier.service.alerting.worklist import causes
+from kwartier.service.reports.dictionary import dictionary
+from kwartier.service.reports.page import markdown, markdown_section
+from kwartier.service.reports.register import purpose_section
 
 FOLDER = Path(__file__).resolve().parent
 WIDTH = 100
@@ -227,14 +230,20 @@ def purpose_page() -> Iterator[str]:
     yield "# Purposes"
     yield ""
     yield "Nobody sees stored readings without one of these. Each grant is written down before its first row is shown."
-    yield "The articles are references; their text has not been verified here."
+    yield "The articles are references; their text has not been verified here. `kwartier register` prints the same of an"
+    yield "installation, with all that a register of processing has to say besides."
     yield ""
-    rows = []
     for one in purposes().values():
-        reach = "the whole fleet" if one.fleet else "named connections"
-        reach += f" whose EAN begins with {one.eans}" if one.eans else ""
-        rows.append((f"`{one.name}`", one.text["en"], one.article, one.avg, reach, one.days))
-    yield from table(("purpose", "what is done", "ground", "GDPR art. 6(1)", "reaches", "days at most"), rows)
+        yield from markdown_section(purpose_section(one))
+
+
+def dictionary_page() -> Iterator[str]:
+    """What is read of a meter, and what is never read."""
+    yield MADE.format(
+        source="`src/kwartier/cosem/allowed.toml`, `src/kwartier/gate/purposes.toml`"
+        " and `src/kwartier/service/reports/not_read.toml`"
+    )
+    yield from markdown(dictionary()).splitlines()
 
 
 def alert_page() -> Iterator[str]:
@@ -268,6 +277,7 @@ PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
     "commands.md": commands,
     "alerts.md": alert_page,
     "companions.md": companion_page,
+    "dictionary.md": dictionary_page,
     "purposes.md": purpose_page,
     "states.md": states,
 }

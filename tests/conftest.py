@@ -3,13 +3,18 @@
 A test that needs something of its machine calls ``skip_unless``. With ``KWARTIER_REQUIRE_ALL=1``, as in CI, nothing may be
 skipped: what is missing fails instead. Only what lies in ``../shared``, which is no part of the project, may then still be
 absent, and only all of it at once; the reason names it.
+
+After each test what it logged and the errors that it met are searched for secrets (``secrecy.py``).
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests import secrecy
 
 REQUIRE_ALL = "KWARTIER_REQUIRE_ALL"
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,6 +24,8 @@ SHARED = ROOT.parent / "shared"
 # The same examples on every run and every machine, and no verdict by how busy the machine is.
 settings.register_profile("kwartier", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("kwartier")
+
+WATCH = secrecy.listen()
 
 
 def skip_unless(condition: bool, reason: str) -> None:
@@ -43,6 +50,13 @@ def _complaint(reason: str) -> str:
 def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("KWARTIER_") and name != REQUIRE_ALL]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_secret_comes_out() -> Iterator[None]:
+    yield
+    found = WATCH.leaked()
+    assert not found, "\n".join(found)
 
 
 @pytest.hookimpl(tryfirst=True)

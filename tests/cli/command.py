@@ -1,5 +1,6 @@
 """Running a command of the program within the test, as the shell would."""
 
+import os
 import sys
 from dataclasses import dataclass
 
@@ -20,10 +21,12 @@ class Ran:
 def run(*words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Ran:
     """``kwartier WORDS``: its exit code, stdout and stderr."""
     monkeypatch.setattr(sys, "argv", ["kwartier", *words])
-    code = 0
+    code, before = 0, os.umask(0)
     try:
         main()
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else 0 if leaving.code is None else 1
+    finally:
+        os.umask(before)
     captured = capsys.readouterr()
     return Ran(code=code, out=captured.out, err=captured.err)

@@ -3,11 +3,13 @@
 import binascii
 from http.client import HTTPConnection, HTTPException
 from ipaddress import ip_address
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from kwartier.audit.checkpoint import LARGEST, Checkpoint
-from kwartier.audit.log import Since
+from kwartier.audit.log import Since, TileSince
 from kwartier.audit.note import MAX_NOTE_BYTES, Signature, VerifierKey, to_base64
+from kwartier.audit.proof import read_checkpoint
 from kwartier.audit.witness import PATH
 from kwartier.errors import InputError, LinkLost, SecurityError
 
@@ -75,6 +77,24 @@ class HttpWitness:
             raise LinkLost("witness-away", f"{type(error).__name__} at the witness {self._host}:{self._port}") from None
         finally:
             line.close()
+
+
+def ask(folder: Path, log: VerifierKey, witness: HttpWitness) -> Checkpoint:
+    """The present checkpoint of the log in ``folder``, once the witness has said that it continues what it has seen.
+
+    Raises what :meth:`HttpWitness.cosign` and :func:`kwartier.audit.proof.read_checkpoint` raise.
+    """
+    for left in reversed(range(TRIES)):
+        made = read_checkpoint(folder, log)
+        try:
+            witness.cosign(made, TileSince(folder, made.size))
+        except SecurityError:
+            # The log may have gone on since, and the witness with it.
+            if not left or read_checkpoint(folder, log).size == made.size:
+                raise
+        else:
+            return made
+    raise AssertionError("the last try returns or raises")
 
 
 def _size(text: str) -> int | None:

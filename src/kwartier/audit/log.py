@@ -7,7 +7,6 @@ nothing is appended any more: what cannot be recorded must not be done. A witnes
 """
 
 import copy
-import errno
 import os
 import secrets
 import shutil
@@ -16,14 +15,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from kwartier.audit.checkpoint import Checkpoint
+from kwartier.audit.checkpoint import FILE_NAME, Checkpoint
 from kwartier.audit.note import Signature, Signer, VerifierKey
 from kwartier.audit.proof import TRIES, Proof, prove, read_checkpoint
 from kwartier.audit.publish import Publisher
 from kwartier.audit.tail import Tail, locked
-from kwartier.audit.tiles import ENTRIES, MAX_RECORD_BYTES, TILE, WIDTH, Edge, Place, TileReader, read_bundle
+from kwartier.audit.tiles import MAX_RECORD_BYTES, TILE, WIDTH, Edge, TileReader, read_bundle
 from kwartier.audit.tree import EMPTY_ROOT, consistency
-from kwartier.disk import PRIVATE_FOLDER, sync_folder
+from kwartier.disk import PRIVATE_FOLDER, write_once
 from kwartier.errors import InputError, KwartierError, LinkLost, SecurityError, StateError
 
 CHECKPOINT_AFTER_S = 50.0
@@ -343,17 +342,19 @@ def _create(folder: Path, signer: Signer) -> None:
     """The folder with a checkpoint over no records, whole or not there: records never lie in a log that nobody signed."""
     if folder.is_dir():
         return
-    fresh = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
-    fresh.mkdir(mode=PRIVATE_FOLDER, parents=True)
+    folder.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    parent = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        (fresh / Place(level=ENTRIES, index=0).partials).parent.mkdir(mode=PRIVATE_FOLDER, parents=True)
-        empty = Checkpoint(origin=signer.name, size=0, root=EMPTY_ROOT)
-        Publisher(fresh).checkpoint(empty.signed([signer.sign(empty.text)]))
-        fresh.rename(folder)
-        sync_folder(folder.parent)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
-        # Another process was first.
+        with locked(parent):
+            if folder.is_dir():
+                return
+            fresh = folder.with_name(f".{folder.name}.fresh")
+            shutil.rmtree(fresh, ignore_errors=True)
+            for one in (fresh, fresh / TILE):
+                one.mkdir(mode=PRIVATE_FOLDER)
+            empty = Checkpoint(origin=signer.name, size=0, root=EMPTY_ROOT)
+            write_once(fresh / FILE_NAME, str(empty.signed([signer.sign(empty.text)])))
+            fresh.rename(folder)
+            os.fsync(parent)
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        os.close(parent)

@@ -112,7 +112,10 @@ def verify(
 
 def _signers(last: Checkpoint, log: VerifierKey, witnesses: Sequence[VerifierKey]) -> tuple[int, ...]:
     """When the witnesses signed; the lines beneath a checkpoint are theirs and the log's, each once, and no others."""
-    moments = last.check(witnesses)
+    try:
+        moments = last.check(witnesses)
+    except SecurityError as error:
+        raise SecurityError(error.code, f"{FILE_NAME}: {error.detail}") from None
     unknown = last.note.unknown([log, *witnesses])
     if witnesses and unknown:
         raise SecurityError("audit-changed", f"{FILE_NAME}: a signature by {unknown[0]}, whose key was not named")

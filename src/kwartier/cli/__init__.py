@@ -7,6 +7,7 @@ what they need when they run, so that ``kwartier decode`` starts without a datab
 import errno
 import io
 import os
+import stat
 import sys
 import traceback
 from pathlib import Path
@@ -17,6 +18,7 @@ import typer
 from kwartier import __version__
 from kwartier.cli import (
     access,
+    audit,
     backup,
     breach,
     decode,
@@ -29,6 +31,7 @@ from kwartier.cli import (
     night,
     read,
     readings,
+    reports,
     simulate,
     store,
     subject,
@@ -38,6 +41,7 @@ from kwartier.cli.options import remember_home
 from kwartier.errors import InputError, KwartierError, StateError
 
 DEBUG = "KWARTIER_DEBUG"
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 app = typer.Typer(
     name="kwartier",
@@ -57,10 +61,13 @@ app.add_typer(access.app, name="access")
 app.add_typer(access.account, name="account")
 app.command("sums")(sums.sums)
 app.add_typer(gate.app, name="gate")
+app.command("register")(reports.register)
+app.command("dictionary")(reports.dictionary)
 app.add_typer(store.app, name="store")
 app.add_typer(subject.app, name="subject")
 app.add_typer(breach.app, name="breach")
 app.add_typer(backup.app, name="backup")
+app.add_typer(audit.app, name="audit")
 app.command("decode")(decode.decode)
 app.command("demo")(demo.demo)
 app.add_typer(simulate.app, name="simulate")
@@ -87,6 +94,7 @@ def _root(
 
 def main() -> None:
     """Run one command and leave with its exit code."""
+    os.umask(OTHERS)  # whatever is written, also by libraries that ask nobody, is nobody else's to read
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without these letters shows a question mark, not an error

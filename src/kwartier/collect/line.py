@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Final, Generic, Self, TypeVar, cast
 
+from kwartier.cosem.allowed import check
 from kwartier.cosem.asking import Interrupted
 from kwartier.dlms.events import (
     Answer,
@@ -197,6 +198,7 @@ class Conversation(asyncio.BufferedProtocol, Generic[Result]):
         while True:
             try:
                 operation = next(self._plan) if reply is None else self._plan.send(reply)
+                check(operation)
             except StopIteration as stop:
                 self._outcome = stop.value
                 self._deliver(session.release(now))

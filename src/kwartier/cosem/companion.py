@@ -13,8 +13,12 @@ from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 
+from kwartier.cosem import allowed
+from kwartier.cosem.access import CaptureObject
 from kwartier.cosem.quirks import Quirk
 from kwartier.cosem.toml_table import Table, lay_over, without
+from kwartier.dlms.events import Get
+from kwartier.dlms.obis import dotted
 from kwartier.errors import InputError
 
 SUFFIX = ".toml"
@@ -27,6 +31,7 @@ CIPHERINGS = ("glo", "general-glo")
 RELEASES = ("protected", "clear")
 SOURCES = ("found", "memory")
 CLOCK_CLASS = 8
+PROFILE_CLASS = 7
 REGISTER_CLASSES = (3, 4)
 QUARTER = "quarter"
 QUARTER_S = 900
@@ -269,7 +274,24 @@ def _companion(name: str, table: Table) -> Companion:
     if companion.assumption and not companion.assumption_text:
         raise table.wrong("assumption_text", "is empty although the companion is an assumption")
     table.no_others()
+    _only_what_is_allowed(companion)
     return companion
+
+
+def _only_what_is_allowed(companion: Companion) -> None:
+    """Whatever a visit would ask of such a meter stands in the closed list: else nobody gets to visit one."""
+    quarter, counter = companion.quarter, companion.invocation_counter
+    try:
+        allowed.check(Get(class_id=PROFILE_CLASS, obis=quarter.obis, attribute=2))
+        allowed.check(Get(class_id=counter.class_id, obis=counter.obis, attribute=counter.attribute))
+    except InputError as error:
+        raise InputError(error.code, f"{companion.name}{SUFFIX}: {error.detail}") from None
+    for one in (companion.clock, *([quarter.status] if quarter.status else ()), *quarter.channels):
+        if not allowed.is_column(CaptureObject(class_id=one.class_id, obis=one.obis, attribute=one.attribute)):
+            what = f"{one.name} ({dotted(one.obis)}, class {one.class_id}, attribute {one.attribute})"
+            raise InputError(
+                "never-asked", f"{companion.name}{SUFFIX}: profiles.quarter: {what} is never asked of a meter"
+            )
 
 
 def _quirks(table: Table) -> frozenset[Quirk]:

@@ -80,6 +80,14 @@ class Table:
             raise self.wrong(key, "is no list of texts")
         return tuple(value)
 
+    def numbers(self, key: str) -> tuple[int, ...]:
+        """A list of whole numbers from 0 up; empty where the key is absent."""
+        self._asked.add(key)
+        value = self.values.get(key, [])
+        if not isinstance(value, list) or not all(type(one) is int and one >= 0 for one in value):
+            raise self.wrong(key, "is no list of whole numbers")
+        return tuple(value)
+
     def obis(self, key: str) -> bytes:
         """An OBIS code."""
         text = self.text(key)

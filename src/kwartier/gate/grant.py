@@ -90,12 +90,19 @@ class Rooms:
 
 
 class Gate:
-    """The gate of one installation. ``wall`` gives UTC seconds."""
+    """The gate of one installation; it and its grants are used by one thread at a time. ``wall`` gives UTC seconds."""
 
     def __init__(self, rooms: Rooms, wall: Callable[[], float] = time.time) -> None:
         self._rooms = rooms
         self._wall = wall
         self._holds = Holds(rooms.engine)
+        self._reader: Unerased | None = None
+
+    def _opened(self) -> Unerased:
+        """The store, opened when it is first looked at."""
+        if self._reader is None:
+            self._reader = Unerased(self._rooms.engine, Reader(self._rooms.store, self._rooms.keys))
+        return self._reader
 
     def explain(self, *, actor: Asking, purpose: str, scope: Scope) -> Verdict:
         """What the answer would be, and each rule that leads to it; nothing is shown and nothing written down.
@@ -138,7 +145,7 @@ class Gate:
             rooms.approvals.spend(scope.approval, APPROVED, what(purpose, scope))
         if scope.source is Source.METER:
             rooms.log.append([use.record("read", at, persons=persons)])
-        return Grant(use, known, rooms, persons=persons, excluded=excluded, wall=self._wall)
+        return Grant(use, known, rooms, self._opened, persons=persons, excluded=excluded, wall=self._wall)
 
     def _facts(self, connection: Connection, purpose: str, scope: Scope) -> Facts:
         """What the rules have to know of this question."""
@@ -223,13 +230,14 @@ def _check_days(scope: Scope) -> None:
 class Grant:
     """What one grant lets see; made by the gate alone."""
 
-    __slots__ = ("_excluded", "_persons", "_purpose", "_reader", "_rooms", "_use", "_wall")
+    __slots__ = ("_excluded", "_persons", "_purpose", "_rooms", "_store", "_use", "_wall")
 
     def __init__(
         self,
         use: Use,
         purpose: Purpose,
         rooms: Rooms,
+        store: Callable[[], Unerased],
         *,
         persons: list[str],
         excluded: frozenset[str],
@@ -241,7 +249,7 @@ class Grant:
         self._persons = persons
         self._excluded = excluded
         self._wall = wall
-        self._reader: Unerased | None = None
+        self._store = store
 
     @property
     def id(self) -> str:
@@ -372,9 +380,7 @@ class Grant:
     def _opened(self) -> Unerased:
         if self.scope.source is not Source.STORE:
             raise Denied("wrong-source", "the grant is for asking meters, and shows nothing of the store")
-        if self._reader is None:
-            self._reader = Unerased(self._rooms.engine, Reader(self._rooms.store, self._rooms.keys))
-        return self._reader
+        return self._store()
 
     def _note(self, kind: str, **more: object) -> None:
         """Write a use down, on the disk before anything of it is shown."""

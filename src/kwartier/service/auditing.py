@@ -59,6 +59,14 @@ def witness_of(settings: Settings) -> HttpWitness | None:
     return HttpWitness(address, key)
 
 
+def log_of(home: Path, vault: Vault, settings: Settings) -> Log:
+    """The audit log of the home in ``home``, made where there is none.
+
+    Raises as :func:`log_signer`, :func:`witness_of` and :class:`kwartier.audit.log.Log` do.
+    """
+    return Log(log_folder(home), log_signer(home, vault), witness_of(settings))
+
+
 class AuditLog:
     """The audit log of a home, opened at its first record: most commands leave none. A last checkpoint is made at the end."""
 
@@ -82,11 +90,10 @@ class AuditLog:
                 self._log.close()
 
     def opened(self) -> Log:
-        """The log itself. Raises as :func:`log_signer`, :func:`witness_of` and :class:`kwartier.audit.log.Log` do."""
+        """The log itself. Raises as :func:`log_of`."""
         with self._opening:
             if self._log is None:
-                signer = log_signer(self._path, self._vault)
-                self._log = Log(log_folder(self._path), signer, witness_of(self._settings))
+                self._log = log_of(self._path, self._vault, self._settings)
             return self._log
 
     def append(self, records: Sequence[bytes]) -> range:

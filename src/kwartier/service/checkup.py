@@ -13,6 +13,7 @@ from kwartier.database import troubles as database_troubles
 from kwartier.errors import InputError, KwartierError, explanations
 from kwartier.keys.vault import ENVIRONMENT, FILE_NAME, OTHERS
 from kwartier.service.alerting.watch import webhook_of
+from kwartier.service.auditing import log_folder, log_signer, witness_of
 from kwartier.service.files import present, room_for
 from kwartier.service.home import Home, open_home
 from kwartier.service.host_time import synchronised
@@ -93,6 +94,8 @@ def _inside(home: Home) -> Iterator[Check]:
     )
     yield _title(home)
     yield _room(home)
+    yield _encryption(home)
+    yield from _audit(home)
     yield from _webhook(home)
     yield _companions(home)
     yield from _keys(home)
@@ -114,6 +117,34 @@ def _room(home: Home) -> Check:
     advice = "" if state == OK else "make room: below this no visit begins, so that what is read can be written down"
     detail = f"{room.free_bytes >> 20} MB free, {room.kept_bytes >> 20} MB of it are kept for records"
     return Check(name="disk", state=state, detail=detail, advice=advice)
+
+
+def _encryption(home: Home) -> Check:
+    if home.day_keys is not None:
+        return Check(name="encryption", state=OK, detail="readings lie encrypted on the disk")
+    detail = f"readings lie open on the disk: {home.settings.encryption_decision}"
+    return Check(
+        name="encryption", state=WARN, detail=detail, advice="who reads the disk reads them; see docs/security.md"
+    )
+
+
+def _audit(home: Home) -> Iterator[Check]:
+    """Whether what is written down can be proved to others."""
+    try:
+        witness = witness_of(home.settings)
+        key = log_signer(home.path, home.vault).verifier if log_folder(home.path).exists() else None
+    except KwartierError as error:
+        yield Check(name="audit log", state=FAIL, detail=f"{error.detail} [{error.code}]", advice="see docs/audit.md")
+        return
+    if key is None:
+        yield Check(name="audit log", state=OK, detail="nothing was looked at yet")
+    elif witness is None:
+        advice = (
+            "without one nobody finds a log that was cut or written anew: set `audit_witness` and `audit_witness_key`"
+        )
+        yield Check(name="audit log", state=WARN, detail=f"{key.name}, without a witness", advice=advice)
+    else:
+        yield Check(name="audit log", state=OK, detail=f"{key.name}, witnessed by {witness.key.name}")
 
 
 def _webhook(home: Home) -> Iterator[Check]:

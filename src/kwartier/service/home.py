@@ -7,6 +7,7 @@ lost, and the counters with it: then nothing is made anew under the same name, b
 
 import os
 import pwd
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from kwartier.gate.grant import Gate, Rooms
 from kwartier.gate.members import FOLDER as MEMBERS
 from kwartier.gate.members import Members
 from kwartier.gate.persons import Persons
+from kwartier.gate.record import written
 from kwartier.keys.days import DayKeys
 from kwartier.keys.keyring import Keyring, is_claimed
 from kwartier.keys.vault import FILE_NAME as KEY_FILE
@@ -71,7 +73,10 @@ class Home:
         return vault_folder(self.path, self.settings)
 
     def open_store(self) -> Store:
-        """The readings on disk; opened anew in each process."""
+        """The readings on disk; opened anew in each process. That they are not encrypted is written down when they are made."""
+        if self.day_keys is None and not self.store_folder.exists():
+            decision = {"kind": "not-encrypted", "at": int(time.time()), "actor": actor()}
+            self.log.append([written({**decision, "why": self.settings.encryption_decision})])
         return Store(self.store_folder, self.day_keys)
 
     @property

@@ -63,6 +63,10 @@ class Settings(BaseSettings):
     """The folder of the master key; empty: the home. Several hosts name the same one, or each has the same key."""
     dso: str = Field(default="", max_length=64)
     """The grid operator whose meters and connections this installation reaches; empty: every one's in the database."""
+    controller: str = Field(default="", max_length=500)
+    """Who is responsible for the processing, as the register of processing names them."""
+    controller_contact: str = Field(default="", max_length=500)
+    """How to reach them and their data protection officer."""
     read_deadline_s: float = Field(default=60.0, gt=0, le=3600)
     """The total time of one visit by ``read``."""
     open_visits: int = Field(default=10_000, ge=2, le=100_000)
@@ -91,6 +95,8 @@ class Settings(BaseSettings):
     """What `simulate compare` looks at readings for."""
     encryption: Literal["aes-gcm", "none"] = "aes-gcm"
     """How readings lie on the disk, chosen before the first are stored. With "none" any reader of Delta tables reads them."""
+    encryption_decision: str = Field(default="", max_length=500, validate_default=True)
+    """Who decided on `encryption = "none"`, when and why; without that it is refused."""
     keep_days: int = Field(default=0, ge=0, le=100_000)
     """How many local days of readings `store tidy` keeps; 0: all of them."""
     erase_within_days: int = Field(default=30, ge=1, le=30)
@@ -146,6 +152,14 @@ class Settings(BaseSettings):
             raise PydanticCustomError("alias", "an alias is 1 to 32 small letters, digits and hyphens after a letter")
         if len({one.issuer for one in value.values()}) != len(value):
             raise PydanticCustomError("alias", "two aliases are for one issuer")
+        return value
+
+    @field_validator("encryption_decision")
+    @classmethod
+    def _decided(cls, value: str, told: ValidationInfo) -> str:
+        """Readings lie open on the disk because somebody answers for it."""
+        if told.data.get("encryption") == "none" and not value.strip():
+            raise PydanticCustomError("undecided", 'encryption = "none" needs who decided it and why')
         return value
 
     @field_validator("clock_correction")

@@ -1,0 +1,1 @@
+"""The audit log: tree, files, signatures, proofs, witness."""
