@@ -1,5 +1,8 @@
 """What is kept no longer is gone everywhere, and only what nothing points to is removed."""
 
+import multiprocessing
+import os
+import signal
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -177,3 +180,37 @@ def test_a_pin_has_a_name_a_version_and_an_end(tmp_path: Path, name: str, versio
     with pytest.raises(InputError) as refused:
         Pins(tmp_path).hold(name, version, now=0, seconds=seconds)
     assert refused.value.code == "bad-pin"
+
+
+def dropping(folder: Path, step: str) -> None:
+    """Drop, prove and write down, and end by SIGKILL where a step is reached."""
+
+    def reached(one: Step) -> None:
+        if one == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    retention = Retention(folder, Keys(), reached)  # type: ignore[arg-type]  # it is killed before it forgets a key
+    retention.drop(DAYS[2], lambda day: {3} if day == FIRST else ())
+    retention.proofs(later())
+
+
+@pytest.mark.parametrize("step", list(Step))
+def test_a_process_that_is_killed_while_it_drops_leaves_what_the_next_one_ends_and_proves(
+    tmp_path: Path, step: Step
+) -> None:
+    keys = Forgetting()
+    for day in DAYS[:3]:
+        fill(tmp_path, day, batches=2, count=9, keys=keys)
+    Rewriter(tmp_path, keys).rewrite(LATER)
+    before = held(tmp_path, DAYS[2], range(9), keys)
+    process = multiprocessing.get_context("spawn").Process(target=dropping, args=(tmp_path, step))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    retention = Retention(tmp_path, keys)
+    retention.drop(DAYS[2], lambda day: {3} if day == FIRST else ())
+    proofs = {one.day: (one.rows, one.kept, one.key_forgotten) for one in retention.proofs(later())}
+    assert proofs == {FIRST: (8, 1, False), DAYS[1]: (10, 0, True)}, "each once, with the rows that were there at first"
+    assert keys.forgotten == [DAYS[1]]
+    assert set(held(tmp_path, FIRST, range(9), keys)) == {3}
+    assert held(tmp_path, DAYS[2], range(9), keys) == before

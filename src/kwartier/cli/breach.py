@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="When readings got where they should not (AVG 33).", no_args_is_help=True)
 HOUR_S = 3600
 SHOWN = 20
-OFFICERS = ("privacy-officer",)
 
 
 @app.callback()
@@ -38,14 +37,14 @@ def report(
 ) -> None:
     """Show whose readings certain grants let see, and what is left of the 72 hours; moments without an offset are UTC."""
     from kwartier.service.home import open_home
-    from kwartier.service.identity import actor as asking
     from kwartier.service.subject import breach
     from kwartier.service.subject.logged import Members, records
+    from kwartier.service.subject.seeing import officer
 
     now = int(time.time())
     wanted = breach.Wanted(start=_moment(start), end=_moment(end), purpose=purpose, actor=actor, grant=grant)
     with open_home(home_folder(home)) as opened:
-        asking(opened).require(OFFICERS, "to see whom a breach affected")
+        officer(opened)
         known_at = _moment(discovered) if discovered else now
         found = breach.report(
             opened.engine,

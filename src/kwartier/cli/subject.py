@@ -15,18 +15,14 @@ from kwartier.cli.options import HomeOption, JsonOption, home_folder, print_json
 from kwartier.errors import InputError
 
 if TYPE_CHECKING:
-    from kwartier.service.home import Home
     from kwartier.service.subject.contesting import Standing
     from kwartier.service.subject.erasing import Answer
     from kwartier.service.subject.requests import Request
-    from kwartier.who.actor import Actor
 
 app = typer.Typer(help="The rights of the person whose readings these are (AVG 15 to 22).", no_args_is_help=True)
 DAY_FORMAT = "%Y-%m-%d"
 TIMEZONE = "Europe/Amsterdam"
 DAY_S = 86_400
-DESK = ("customer-desk", "privacy-officer")
-OFFICERS = ("privacy-officer",)
 FIRST_DAY, LAST_DAY = date(1971, 1, 1), date(2105, 1, 1)
 
 EanArgument = Annotated[str, typer.Argument(metavar="EAN", help="The connection.")]
@@ -49,15 +45,6 @@ class Finding(StrEnum):
 
     RIGHT = "right"
     CORRECTED = "corrected"
-
-
-def _desk(home: "Home") -> "Actor":
-    """Who is asking, if they may deal with what persons ask for."""
-    from kwartier.service.identity import actor
-
-    found = actor(home)
-    found.require(DESK, "to deal with what a person asks for")
-    return found
 
 
 def _days(start: datetime | None, end: datetime | None, last: date = LAST_DAY) -> tuple[date, date]:
@@ -95,7 +82,7 @@ def export(
     first, last = dossier.span_or_all(start and start.date(), end and end.date(), _today())
     with open_home(home_folder(home)) as opened:
         asking, mine = actor(opened), OfConnection(opened, ean)
-        see = through_gate(opened, actor=asking, purpose="customer", reason="subject export")
+        see = through_gate(opened, asking=asking, purpose="customer", reason="subject export")
         found = dossier.collect(opened, see, ean, (first, last), wall=time.time, records=records(opened), mine=mine)
         receiving.answered(opened, receiving.EXPORT, ean, (first, last), by=asking.name, wall=time.time)
     if form is Form.ESPI:
@@ -121,10 +108,11 @@ def history(
     from kwartier.service.subject import receiving
     from kwartier.service.subject.history import uses
     from kwartier.service.subject.logged import OfConnection, records
+    from kwartier.service.subject.seeing import at_the_desk
 
     days = _days(start, end)
     with open_home(home_folder(home)) as opened:
-        asking = _desk(opened)
+        asking = at_the_desk(opened)
         found = uses(opened.engine, ean, days, records(opened), OfConnection(opened, ean))
         receiving.answered(opened, receiving.HISTORY, ean, days, by=asking.name, wall=time.time)
     if as_json:
@@ -147,9 +135,10 @@ def requests(
     """Show what was asked for, what was decided and why, and until when it has to be done; exit 1 if something is overdue."""
     from kwartier.service.home import open_home
     from kwartier.service.subject.requests import Requests
+    from kwartier.service.subject.seeing import at_the_desk
 
     with open_home(home_folder(home)) as opened:
-        _desk(opened)
+        at_the_desk(opened)
         found = Requests(opened.engine).listed(ean)
     now = int(time.time())
     overdue = [one for one in found if one.is_open and one.due_at < now]
@@ -177,9 +166,10 @@ def restrict(
     from kwartier.service.home import open_home
     from kwartier.service.subject.contesting import Saying
     from kwartier.service.subject.contesting import restrict as carry_out
+    from kwartier.service.subject.seeing import at_the_desk
 
     with open_home(home_folder(home)) as opened:
-        said = Saying(ean=ean, days=_days(start, end), by=_desk(opened).name, reason=reason, ground=ground)
+        said = Saying(ean=ean, days=_days(start, end), by=at_the_desk(opened).name, reason=reason, ground=ground)
         _print_standing(carry_out(opened, said, wall=time.time), as_json=as_json)
 
 
@@ -196,9 +186,10 @@ def object_to(
     from kwartier.service.home import open_home
     from kwartier.service.subject.contesting import Saying
     from kwartier.service.subject.contesting import object_to as carry_out
+    from kwartier.service.subject.seeing import at_the_desk
 
     with open_home(home_folder(home)) as opened:
-        said = Saying(ean=ean, days=_days(start, end), by=_desk(opened).name, reason=reason)
+        said = Saying(ean=ean, days=_days(start, end), by=at_the_desk(opened).name, reason=reason)
         _print_standing(carry_out(opened, said, wall=time.time), as_json=as_json)
 
 
@@ -211,9 +202,10 @@ def lift(
     """End a restriction or an objection."""
     from kwartier.service.home import open_home
     from kwartier.service.subject.contesting import lift as carry_out
+    from kwartier.service.subject.seeing import at_the_desk
 
     with open_home(home_folder(home)) as opened:
-        is_ended = carry_out(opened, hold, by=_desk(opened).name, reason=reason, wall=time.time)
+        is_ended = carry_out(opened, hold, by=at_the_desk(opened).name, reason=reason, wall=time.time)
     say("it stands no longer" if is_ended else "it had ended before")
 
 
@@ -241,12 +233,12 @@ def rectify(
     from kwartier.service.home import open_home
     from kwartier.service.subject import contesting
     from kwartier.service.subject import corrections as files
-    from kwartier.service.subject.seeing import through_gate
+    from kwartier.service.subject.seeing import at_the_desk, through_gate
 
     if (request is None) != (outcome is None) or (outcome is Finding.CORRECTED) != (corrections is not None):
         raise InputError("bad-argument", "--request goes with --outcome, and --outcome corrected with --with FILE")
     with open_home(home_folder(home)) as opened:
-        asking = _desk(opened)
+        asking = at_the_desk(opened)
         if request is None:
             said = contesting.Saying(ean=ean, days=_days(start, end), by=asking.name, reason=reason)
             _print_standing(contesting.dispute(opened, said, wall=time.time), as_json=as_json)
@@ -256,7 +248,7 @@ def rectify(
             contesting.find_right(opened, request, check, wall=time.time)
             say("the readings stay as they are")
             return
-        see = through_gate(opened, actor=asking, purpose="complaint", reason=f"request {request}")
+        see = through_gate(opened, asking=asking, purpose="complaint", reason=f"request {request}")
         found = files.load(corrections, ean, TIMEZONE, see)
         days = contesting.correct(opened, request, check, found, wall=time.time)
     say(f"a new version of {days} days is stored")
@@ -285,13 +277,12 @@ def erase(
     receipt is shown once: with it the person can show which tombstone is theirs.
     """
     from kwartier.service.home import open_home
-    from kwartier.service.identity import actor
     from kwartier.service.subject import erasing
     from kwartier.service.subject.carrying import carry_out
+    from kwartier.service.subject.seeing import officer
 
     with open_home(home_folder(home)) as opened:
-        asking = actor(opened)
-        asking.require(OFFICERS, "to decide about an erasure")
+        asking = officer(opened)
         wish = erasing.Wish(
             ean=ean,
             days=_days(start, end),

@@ -156,7 +156,7 @@ class Eraser:
         """Remove what the table has given up of these days, and segments that no page names, from the disk.
 
         What a pin needs at ``now`` (UTC s) stays. A file that the table has never named may be part of a commit that is
-        being made: it is left alone.
+        being made: it is left alone, but for what one of us has left who was stopped: whoever rewrites is alone.
         """
         self._log.refresh()
         wanted = sorted(set(days))
@@ -164,7 +164,8 @@ class Eraser:
         alive = {path for paths in self._log.days().values() for path in paths}
         total, size = 0, 0
         for path in self._on_disk(wanted):
-            if path in gone and path not in alive and path not in needed:
+            is_ours = path.split("/", 1)[1].startswith((SORTED, KEPT))
+            if (path in gone or is_ours) and path not in alive and path not in needed:
                 size += (self._log.root / path).stat().st_size
                 self._files.remove(path)
                 total += 1

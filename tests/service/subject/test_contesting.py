@@ -45,7 +45,7 @@ def standing(home: Home) -> list[Standing]:
 
 
 def see(home: Home) -> See:
-    return through_gate(home, actor=EVA, purpose="complaint", reason="dispute")
+    return through_gate(home, asking=EVA, purpose="complaint", reason="dispute")
 
 
 def csv_file(folder: Path, *rows: str) -> Path:

@@ -28,7 +28,7 @@ ATOM, ESPI = "{http://www.w3.org/2005/Atom}", "{http://naesb.org/espi}"
 
 
 def collected(home: Home, **more: object) -> Dossier:
-    see = through_gate(home, actor=EVA, purpose="customer", reason="asked")
+    see = through_gate(home, asking=EVA, purpose="customer", reason="asked")
     return dossier.collect(home, see, ean(1), SPAN, wall=wall, **more)  # type: ignore[arg-type]  # as given
 
 

@@ -8,7 +8,28 @@ from kwartier.gate.grant import Shown
 from kwartier.gate.policy import Asking, Scope
 from kwartier.gate.purposes import purposes
 from kwartier.service.home import Home
+from kwartier.service.identity import actor
 from kwartier.service.readings import look_up
+from kwartier.who.actor import Actor
+
+DESK = ("customer-desk", "privacy-officer")
+"""Who may deal with what persons ask for,"""
+OFFICERS = ("privacy-officer",)
+"""and who may decide what is erased and see whom a breach affected."""
+
+
+def at_the_desk(home: Home) -> Actor:
+    """Who is at the keyboard, if they may deal with what persons ask for. Raises ``Denied`` no-role."""
+    found = actor(home)
+    found.require(DESK, "to deal with what a person asks for")
+    return found
+
+
+def officer(home: Home) -> Actor:
+    """Who is at the keyboard, if they may decide for the installation. Raises ``Denied`` no-role."""
+    found = actor(home)
+    found.require(OFFICERS, "to decide about an erasure or to look into a breach")
+    return found
 
 
 class See(Protocol):
@@ -19,8 +40,8 @@ class See(Protocol):
         ...
 
 
-def through_gate(home: Home, *, actor: Asking, purpose: str, reason: str) -> See:
-    """The gate of ``home``, asked as ``actor``; more days than one grant spans are asked for in several."""
+def through_gate(home: Home, *, asking: Asking, purpose: str, reason: str) -> See:
+    """The gate of ``home``, asked by ``asking``; more days than one grant spans are asked for in several."""
     most = timedelta(days=purposes()[purpose].days)
 
     def see(ean: str, start: date, end: date) -> Sequence[Shown]:
@@ -28,7 +49,7 @@ def through_gate(home: Home, *, actor: Asking, purpose: str, reason: str) -> See
         while start < end:
             last = min(end, start + most)
             scope = Scope(start=start, end=last, eans=(ean,))
-            found += look_up(home, scope, actor=actor, purpose=purpose, reason=reason)
+            found += look_up(home, scope, actor=asking, purpose=purpose, reason=reason)
             start = last
         return found
 
