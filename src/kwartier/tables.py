@@ -451,7 +451,7 @@ erasures = Table(
     metadata,
     Column("request", String(32), primary_key=True),
     Column("reading", BigInteger, primary_key=True),
-    Column("valid_from", Date, nullable=False),
+    Column("valid_from", Date, primary_key=True),
     Column("valid_to", Date, nullable=False),
     Column("rows", Integer),
     Column("done_at", BigInteger),

@@ -20,6 +20,7 @@ from kwartier.cli import (
     access,
     audit,
     backup,
+    breach,
     decode,
     demo,
     doctor,
@@ -33,6 +34,7 @@ from kwartier.cli import (
     reports,
     simulate,
     store,
+    subject,
     sums,
 )
 from kwartier.cli.options import remember_home
@@ -62,6 +64,8 @@ app.add_typer(gate.app, name="gate")
 app.command("register")(reports.register)
 app.command("dictionary")(reports.dictionary)
 app.add_typer(store.app, name="store")
+app.add_typer(subject.app, name="subject")
+app.add_typer(breach.app, name="breach")
 app.add_typer(backup.app, name="backup")
 app.add_typer(audit.app, name="audit")
 app.command("decode")(decode.decode)

@@ -25,6 +25,7 @@ from kwartier.errors import Denied, InputError
 from kwartier.fleet.readout import not_read
 from kwartier.fleet.registry import Registry
 from kwartier.gate.blocks import Blocks
+from kwartier.gate.erased import Unerased
 from kwartier.gate.holds import Holds
 from kwartier.gate.ids import Ids, Link
 from kwartier.gate.joining import Row, joined, row_of
@@ -99,12 +100,12 @@ class Gate:
         self._rooms = rooms
         self._wall = wall
         self._holds = Holds(rooms.engine)
-        self._reader: Reader | None = None
+        self._reader: Unerased | None = None
 
-    def _opened(self) -> Reader:
+    def _opened(self) -> Unerased:
         """The store, opened when it is first looked at."""
         if self._reader is None:
-            self._reader = Reader(self._rooms.store, self._rooms.keys)
+            self._reader = Unerased(self._rooms.engine, Reader(self._rooms.store, self._rooms.keys))
         return self._reader
 
     def explain(self, *, actor: Asking, purpose: str, scope: Scope) -> Verdict:
@@ -245,7 +246,7 @@ class Grant:
         use: Use,
         purpose: Purpose,
         rooms: Rooms,
-        store: Callable[[], Reader],
+        store: Callable[[], Unerased],
         meters: Meters,
         *,
         persons: list[str],
@@ -287,7 +288,7 @@ class Grant:
         self._note("use", persons=self._persons, table=reader.version)
         return self._readings(reader)
 
-    def _readings(self, reader: Reader) -> Iterator[Shown]:
+    def _readings(self, reader: Unerased) -> Iterator[Shown]:
         scope, ids = self.scope, Ids(self._rooms.engine)
         before = scope.start - ONE_DAY
         for ean in scope.named:
@@ -360,7 +361,7 @@ class Grant:
         return lambda: self._rows(reader, day, ids, links)
 
     def _rows(
-        self, reader: Reader, day: date, ids: Integers, links: dict[int, Link]
+        self, reader: Unerased, day: date, ids: Integers, links: dict[int, Link]
     ) -> Iterator[tuple[Stack, list[Link]]]:
         for stack in reader.scan(day):
             place = np.minimum(np.searchsorted(ids, stack.ids), max(0, len(ids) - 1))
@@ -392,7 +393,7 @@ class Grant:
             and (ours is None or (link.ean, link.meter) in ours)
         }
 
-    def _opened(self) -> Reader:
+    def _opened(self) -> Unerased:
         if self.scope.source is not Source.STORE:
             raise Denied("wrong-source", "the grant is for asking meters, and shows nothing of the store")
         return self._store()

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 from kwartier.database import reading
 from kwartier.errors import InputError
 from kwartier.gate.purposes import Hold
-from kwartier.tables import holds
+from kwartier.tables import holds, reading_ids
 
 KEEPING = frozenset({Hold.RESTRICTION, Hold.DISPUTE})
 """What is under one of these is not deleted while it stands."""
@@ -136,3 +136,19 @@ class Holds:
             for row in connection.execute(query):
                 found.setdefault(row.ean, []).append((row.valid_from, row.valid_to))
         return found
+
+    def held_ids(self, day: date) -> frozenset[int]:
+        """The ids of readings of which nothing may be deleted of a local day."""
+        query = (
+            select(reading_ids.c.id)
+            .join(holds, holds.c.ean == reading_ids.c.ean)
+            .where(
+                reading_ids.c.year == day.year,
+                holds.c.ended_at.is_(None),
+                holds.c.kind.in_(sorted(KEEPING)),
+                holds.c.valid_from <= day,
+                holds.c.valid_to > day,
+            )
+        )
+        with reading(self._engine) as connection:
+            return frozenset(connection.execute(query).scalars())

@@ -27,7 +27,7 @@ from kwartier.keys.vault import FILE_NAME as KEY_FILE
 from kwartier.service import settings as settings_file
 from kwartier.service.home import COMPANIONS, DATABASE_FILE, STORE, Home, store_folder, vault_folder
 from kwartier.store import copying
-from kwartier.tables import counters, day_keys, metadata, meter_keys, restores, visits
+from kwartier.tables import counters, day_keys, metadata, meter_keys, requests, restores, visits
 from kwartier.who.pairs import void
 
 MANIFEST: Final = "manifest.json"
@@ -108,7 +108,9 @@ def _copy_store(home: Home, target: Path, version: int) -> int:
         return copying.NOTHING
     later = list(copying.commits_after(home.store_folder, version))
     wanted = {name for one in later for name in one.batches}
-    noted = wanted.intersection(tablefile.column(target / TABLES, visits, "id")) if wanted else wanted
+    noted: set[str] = set()
+    for table in (visits, requests) if wanted else ():  # a correction is stored under the name of the request
+        noted |= wanted.intersection(tablefile.column(target / TABLES, table, "id"))
     days = set(tablefile.column(target / TABLES, day_keys, "day"))
 
     def is_known(one: copying.Commit) -> bool:

@@ -1,42 +1,64 @@
-"""What a store needs now and then: few files instead of many, nothing that is kept too long, nothing that nobody points to."""
+"""What a store needs now and then: few files instead of many, nothing that is kept too long, nothing that nobody points to.
+
+What is dropped or erased is written down in the audit log when it is found on the disk no longer, and not before.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from kwartier.errors import InputError
+from kwartier.gate.holds import Holds
 from kwartier.service.home import Home
 from kwartier.service.night import yesterday
-from kwartier.store.retention import drop, vacuum
+from kwartier.service.subject import records
+from kwartier.service.subject.carrying import carry_out_alone
+from kwartier.store.retention import Retention, vacuum
 from kwartier.store.rewrite import Rewriter
+from kwartier.store.turn import alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tidied:
-    """What was done, in local days, files and bytes."""
+    """What was done, in local days, requests, files and bytes; ``proved_days`` are gone from the disk, too."""
 
     rewritten_days: int
     segmented_days: int
     dropped_days: int
+    proved_days: int
+    erased_requests: int
+    erasures_to_do: int
     removed_files: int
     removed_bytes: int
 
 
 def tidy(home: Home, *, keep_days: int | None, wall: Callable[[], float]) -> Tidied:
-    """Drop what is kept no longer, rewrite the days that are over, remove what nothing points to.
+    """Drop what is kept no longer, erase what was decided to be, rewrite the days that are over, remove what nobody needs.
 
-    ``keep_days`` overrides the setting; 0 keeps everything. ``wall`` gives UTC seconds.
+    ``keep_days`` overrides the setting; 0 keeps everything. ``wall`` gives UTC seconds. Raises ``StateError`` tidying.
     """
     folder, keys = home.store_folder, home.day_keys
     last = yesterday(wall())
     keep = home.settings.keep_days if keep_days is None else keep_days
-    dropped = drop(folder, keys, _first(last, keep)) if keep else 0
-    rewritten = Rewriter(folder, keys).rewrite(last + timedelta(days=1))
-    removed = vacuum(folder, keys, wall)
+    with alone(folder):
+        retention, members = Retention(folder, keys), home.rooms().members
+        dropped = retention.drop(_first(last, keep), Holds(home.engine).held_ids) if keep else 0
+        proofs = retention.proofs(wall())
+        for one in proofs:
+            if not one.kept:
+                members.drop(one.day)
+            home.log.append([records.dropped(one, at=int(wall()), reason=f"kept for {keep} days")])
+            retention.recorded(one)
+        carried = carry_out_alone(home, wall=wall)
+        rewritten = Rewriter(folder, keys).rewrite(last + timedelta(days=1))
+        removed = vacuum(folder, keys, wall)
     return Tidied(
         rewritten_days=rewritten.days,
         segmented_days=rewritten.segmented,
         dropped_days=dropped,
+        proved_days=len(proofs),
+        erased_requests=carried.done,
+        erasures_to_do=carried.waiting,
         removed_files=removed.files,
         removed_bytes=removed.bytes,
     )

@@ -91,7 +91,7 @@ class Files:
             for group in range(file.metadata.num_row_groups):
                 yield file.read_row_group(group)
 
-    def find(self, path: str, lowest: int, highest: int) -> pyarrow.Table | None:
+    def find(self, path: str, lowest: int, highest: int, columns: list[str] | None = None) -> pyarrow.Table | None:
         """The row groups of a file that may hold ids from ``lowest`` to ``highest``, as its footer says."""
         with self._refused(path):
             file = self._open(path)
@@ -102,7 +102,7 @@ class Files:
                 least, most = (None, None) if known is None else (known.min, known.max)
                 if least is None or most is None or (least <= highest and most >= lowest):
                     groups.append(group)
-            return file.read_row_groups(groups) if groups else None
+            return file.read_row_groups(groups, columns=columns) if groups else None
 
     def remove(self, path: str) -> None:
         """Remove a file that nothing points to."""

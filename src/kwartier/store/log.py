@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from kwartier.disk import sync_folder
@@ -95,6 +96,18 @@ class Log:
             self._known = (self._table.version(), found)
         return self._known[1]
 
+    def removed(self) -> set[str]:
+        """Every file that a commit took out, as far back as there are entries."""
+        found = set()
+        for path in sorted((self.root / LOG).glob("*.json")):
+            try:
+                lines = path.read_bytes().splitlines()
+            except FileNotFoundError:  # the library clears away entries that a checkpoint has made dispensable
+                continue
+            actions = (json.loads(line) for line in lines)
+            found |= {unquote(one["remove"]["path"]) for one in actions if "remove" in one}
+        return found
+
     def commit(self, actions: Sequence[AddAction | RemoveAction], *, transaction: str, version: int) -> None:
         """Commit on this handle as it is. Raises ``CommitFailedError`` when another was first."""
         _refuse_fork()
@@ -118,6 +131,15 @@ class Log:
             finally:
                 os.close(descriptor)
         sync_folder(self.root / LOG)
+
+
+def paths_at(folder: Path, version: int) -> set[str]:
+    """The files that a version of the table under ``folder`` names; none where that version is not there any more."""
+    try:
+        table = DeltaTable(folder / RAW, version=version)
+    except DeltaError:
+        return set()
+    return {"/".join(unquote(uri).rsplit("/", 2)[1:]) for uri in table.file_uris()}
 
 
 def _mend(folder: Path) -> None:

@@ -115,6 +115,25 @@ class Months:
                 found += [] if table is None else [table]
         return found
 
+    def forget(self, day: date) -> None:
+        """The segment with the day goes: its other days are read from their raw files until a rewrite makes another."""
+        page = self.page(day)
+        name = page.segment.get(day)
+        if name is None:
+            return
+        others = {one for one, segment in page.segment.items() if segment != name}
+        # The page first: whoever is stopped in between leaves files that no page names, and no page without its files.
+        self.write(
+            day.replace(day=1),
+            Page(
+                raw={one: page.raw[one] for one in others},
+                segment={one: page.segment[one] for one in others},
+                parts={segment: parts for segment, parts in page.parts.items() if segment != name},
+            ),
+        )
+        for part in page.parts[name]:
+            self._files.remove(part.path)
+
     def used(self) -> set[str]:
         """Every file that some page names."""
         return {one.path for month in self.months() for parts in self.page(month).parts.values() for one in parts}

@@ -1,23 +1,41 @@
 """Forgetting: days that are kept no longer, and files that nothing points to.
 
 A day goes as a whole, in one commit, with its copies in segments and with its key: without the key what may still lie in a
-backup cannot be read. Files on the disk go when they are old enough that nobody is still writing or reading them.
+backup cannot be read. Rows that a hold keeps stay alone in their day, under its key, until the hold ends. Before anything goes
+it is noted what will, and the note stays until somebody has written down that it went: so what was dropped is proved also when
+the process that dropped it is not there any more.
 """
 
+import hashlib
+import json
+import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Protocol
 
-from kwartier.store.files import FileKeys
+import numpy as np
+
+from kwartier.disk import PRIVATE_FOLDER, write_whole
+from kwartier.store.erase import Eraser, Reached, onward
+from kwartier.store.files import FileKeys, Files
 from kwartier.store.log import Log
-from kwartier.store.months import Months, Page
-from kwartier.store.rewrite import TRANSACTION, Rewriter
+from kwartier.store.months import Months
+from kwartier.store.pins import Pins
+from kwartier.store.rows import Integers
 
 GRACE_S = 86_400
 """A file that nothing points to is removed when it is older than this: it may be part of a commit that is being made."""
+NOTES = "dropping"
+Held = Callable[[date], Collection[int]]
+"""The ids of which nothing may be deleted of a local day."""
+
+
+def nothing_held(day: date) -> Collection[int]:
+    """Nobody asked for anything to be kept."""
+    return ()
 
 
 class Forgetting(FileKeys, Protocol):
@@ -30,57 +48,108 @@ class Forgetting(FileKeys, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forgotten:
-    """What was dropped and removed."""
+    """Files and bytes that were removed."""
 
-    days: int = 0
     files: int = 0
     bytes: int = 0
 
 
-def drop(folder: Path, keys: Forgetting | None, before: date) -> int:
-    """Drop every local day before ``before``; how many there were."""
-    log, months, rewriter = Log(folder, encrypted=keys is not None), Months(folder, keys), Rewriter(folder, keys)
-    dropped = 0
-    log.refresh()
-    for day, paths in sorted(log.days().items()):
-        if day >= before:
-            continue
-        _forget_copies(months, day)
-        if not rewriter.replace(paths, [], begun=log.transaction(TRANSACTION) or 0):
-            log.refresh()
-            if not rewriter.replace(log.paths(day), [], begun=log.transaction(TRANSACTION) or 0):
-                continue  # another rewrite goes on: the day is dropped the next time
-        log.refresh()
-        if keys is not None:
-            keys.forget(day)
-        dropped += 1
-    return dropped
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """What went of a local day: rows, how many ids they were of, and a digest of these; and how many ids a hold kept."""
+
+    note: str
+    """The name of the note: the same drop told twice has the same one."""
+    day: date
+    rows: int
+    ids: int
+    digest: str
+    """SHA-256 over the ids, ascending, each as eight bytes, the highest first."""
+    kept: int
+    key_forgotten: bool
 
 
-def _forget_copies(months: Months, day: date) -> None:
-    """Every segment with the day goes: its other days are read from their raw files until a rewrite makes another."""
-    page = months.page(day)
-    name = page.segment.get(day)
-    if name is None:
-        return
-    for part in page.parts[name]:
-        months.files.remove(part.path)
-    others = {one for one, segment in page.segment.items() if segment != name}
-    months.write(
-        day.replace(day=1),
-        Page(
-            raw={one: page.raw[one] for one in others},
-            segment={one: page.segment[one] for one in others},
-            parts={segment: parts for segment, parts in page.parts.items() if segment != name},
-        ),
-    )
+class Retention:
+    """Drops days of the table under ``folder``; used by one thread at a time, alone (see :mod:`kwartier.store.turn`)."""
+
+    def __init__(self, folder: Path, keys: Forgetting | None, reached: Reached = onward) -> None:
+        self._keys = keys
+        self._log = Log(folder, encrypted=keys is not None)
+        self._files = Files(self._log.root, keys)
+        self._eraser = Eraser(folder, keys, reached)
+        self._notes = folder / NOTES
+
+    def drop(self, before: date, held: Held = nothing_held) -> int:
+        """Take every local day before ``before`` out of the table, but for what is held; how many days there were."""
+        self._log.refresh()
+        dropped = 0
+        for day, paths in sorted(self._log.days().items()):
+            if day >= before:
+                continue
+            ids = np.concatenate([self._files.read(path, ["id"])["id"].to_numpy() for path in paths])
+            kept = np.intersect1d(ids, np.array(sorted(held(day)), np.int64))
+            going = ids[~np.isin(ids, kept)]
+            if len(going):
+                self._note(day, paths, going, len(kept))
+                self._eraser.narrow(day, kept)
+                dropped += 1
+        return dropped
+
+    def proofs(self, now: float) -> list[Dropped]:
+        """Remove what was dropped from the disk, with the keys; what is gone by now and was not written down yet.
+
+        A day of which a pin needs a file at ``now`` (UTC s), or beside which somebody is writing, is told another time.
+        """
+        found = []
+        for path in sorted(self._notes.glob("*.json")):
+            note = json.loads(path.read_bytes())
+            day = date.fromisoformat(note["day"])
+            self._log.refresh()
+            alive = self._log.paths(day)
+            if set(note["paths"]) <= set(alive):
+                path.unlink()  # it was never carried out; if it still has to be, there is another note
+                continue
+            if not alive and self._keys is not None:
+                self._keys.forget(day)
+            self._eraser.purge([day], now=now)
+            if not self._eraser.beside(day):
+                is_forgotten = self._keys is not None and not alive
+                found.append(
+                    Dropped(
+                        note=path.stem,
+                        day=day,
+                        rows=note["rows"],
+                        ids=note["ids"],
+                        digest=note["digest"],
+                        kept=note["kept"],
+                        key_forgotten=is_forgotten,
+                    )
+                )
+        return found
+
+    def recorded(self, one: Dropped) -> None:
+        """It is written down elsewhere that this went: the note is needed no longer."""
+        (self._notes / f"{one.note}.json").unlink(missing_ok=True)
+
+    def _note(self, day: date, paths: list[str], going: Integers, kept: int) -> None:
+        unique = np.unique(going)
+        note = {
+            "day": f"{day}",
+            "paths": paths,
+            "rows": len(going),
+            "ids": len(unique),
+            "digest": hashlib.sha256(unique.astype(">i8").tobytes()).hexdigest(),
+            "kept": kept,
+        }
+        self._notes.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+        write_whole(self._notes / f"{day}.{secrets.token_hex(8)}.json", json.dumps(note).encode())
 
 
 def vacuum(folder: Path, keys: FileKeys | None, wall: Callable[[], float] = time.time) -> Forgotten:
-    """Remove files that nothing points to and that are older than :data:`GRACE_S`. ``wall`` gives UTC seconds."""
+    """Remove files that neither the table nor a pin needs and that are older than :data:`GRACE_S`. ``wall``: UTC seconds."""
     log, months = Log(folder, encrypted=keys is not None), Months(folder, keys)
     log.refresh()
-    known = {path for paths in log.days().values() for path in paths}
+    known = {path for paths in log.days().values() for path in paths} | Pins(folder).needed(wall())
     removed, size = 0, 0
     for root, kind, used in ((log.root, "day", known), (months.files.root, "month", months.used())):
         for path in root.glob(f"{kind}=*/*.parquet"):

@@ -1,0 +1,179 @@
+"""Erasure, second half: the rows leave every file, and a tombstone says so when they are found nowhere any more.
+
+Each step may be the last one of its process; done again, all of it comes to the same. What came late - a batch that was under
+way when the links were ended - is looked for again for some days after it was all gone.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+
+from sqlalchemy import Connection, Engine, and_, delete, or_, select, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from kwartier.clock import local_day
+from kwartier.database import reading, writing
+from kwartier.service.home import Home
+from kwartier.service.subject import records
+from kwartier.service.subject.erasing import TIMEZONE
+from kwartier.service.subject.requests import Requests, State
+from kwartier.store import erase as store_steps
+from kwartier.store.erase import Doomed, Eraser
+from kwartier.store.turn import alone
+from kwartier.tables import erasures, findings, reading_ids
+
+AGAIN_S = 3 * 86_400
+"""So long after the last row was gone it is looked for again."""
+
+
+class Step(StrEnum):
+    """What has just been done."""
+
+    COUNTED = "counted"
+    """It is written down how many rows there are to erase."""
+    ERASED = "erased"
+    """They are in the table no longer."""
+    PURGED = "purged"
+    """Nor on the disk, as far as nothing pinned needs the files."""
+    TOLD = "told"
+    """The audit log has it."""
+    DONE = "done"
+    """The tombstone has it."""
+
+
+Reached = Callable[[Step], None]
+
+
+def onward(step: Step) -> None:
+    """Nobody is watching."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """What was done: requests that are done now, requests that are not yet, and rows that went with the former."""
+
+    done: int = 0
+    waiting: int = 0
+    rows: int = 0
+
+
+def carry_out(home: Home, *, wall: Callable[[], float], reached: Reached = onward) -> Carried:
+    """Erase what was decided to be erased. ``wall``: UTC seconds. Raises ``StateError`` tidying, store-busy."""
+    with alone(home.store_folder):
+        return carry_out_alone(home, wall=wall, reached=reached)
+
+
+def carry_out_alone(
+    home: Home,
+    *,
+    wall: Callable[[], float],
+    reached: Reached = onward,
+    deeper: store_steps.Reached = store_steps.onward,
+) -> Carried:
+    """The same for a caller that is alone already (see :mod:`kwartier.store.turn`)."""
+    at = int(wall())
+    pending = _pending(home.engine, at)
+    if not pending:
+        return Carried()
+    every = [one for several in pending.values() for one in several]
+    eraser = Eraser(home.store_folder, home.day_keys, deeper)
+    _count(home.engine, eraser, at)
+    reached(Step.COUNTED)
+    eraser.erase(every)
+    reached(Step.ERASED)
+    eraser.purge({day for one in every for day in _days(one)}, now=at)
+    reached(Step.PURGED)
+    done, waiting, rows = 0, 0, 0
+    for request, doomed in pending.items():
+        if eraser.left(doomed):
+            waiting += 1
+        elif Requests(home.engine).get(request).state is State.ACCEPTED:
+            rows += _bury(home, request, doomed, at=at, reached=reached)
+            done += 1
+    _end_empty_links(home.engine, eraser, every, local_day(at, TIMEZONE))
+    _overwrite(home.engine)
+    return Carried(done=done, waiting=waiting, rows=rows)
+
+
+def _pending(engine: Engine, at: int) -> dict[str, list[Doomed]]:
+    """What is to be erased, by request: also what was only just, and a request of which nothing was stored."""
+    found: dict[str, list[Doomed]] = {
+        one.id: [] for one in Requests(engine).listed(state=State.ACCEPTED) if one.ean is None
+    }
+    query = select(erasures).where(or_(erasures.c.done_at.is_(None), erasures.c.done_at > at - AGAIN_S))
+    with reading(engine) as connection:
+        for row in connection.execute(query.order_by(erasures.c.request, erasures.c.reading, erasures.c.valid_from)):
+            found.setdefault(row.request, []).append(Doomed(row.reading, row.valid_from, row.valid_to))
+    return found
+
+
+def _count(engine: Engine, eraser: Eraser, at: int) -> None:
+    """Note how many rows there are before the first of them goes: afterwards nobody can count them."""
+    with reading(engine) as connection:
+        rows = connection.execute(select(erasures).where(erasures.c.rows.is_(None))).all()
+    fresh = {(row.request, Doomed(row.reading, row.valid_from, row.valid_to)) for row in rows}
+    counted = eraser.count(sorted({one for _, one in fresh}))
+    with writing(engine) as connection:
+        for request, one in sorted(fresh):
+            connection.execute(update(erasures).where(_is(request, one)).values(rows=counted[one]))
+
+
+def _bury(home: Home, request: str, doomed: Sequence[Doomed], *, at: int, reached: Reached) -> int:
+    """The tombstone: nothing of it is in any file."""
+    found = Requests(home.engine).get(request)
+    until = local_day(at, TIMEZONE) + timedelta(days=home.settings.backup_keep_days)
+    with reading(home.engine) as connection:
+        counts = connection.execute(select(erasures.c.rows).where(erasures.c.request == request)).scalars()
+        rows = sum(one or 0 for one in counts)
+    mark, days = str(found.detail["commitment"]), json.loads(json.dumps(found.detail["erased"]))
+    told = records.erased(request, at=at, rows=rows, gone=days, commitment=mark, backups_until=until)
+    home.log.append([told])
+    reached(Step.TOLD)
+    with writing(home.engine) as connection:
+        _secure(connection)
+        connection.execute(update(erasures).where(erasures.c.request == request).values(done_at=at))
+        for one in doomed:
+            late = and_(findings.c.reading == one.id, findings.c.day >= one.start, findings.c.day < one.end)
+            connection.execute(delete(findings).where(late))
+        tombstone = {"rows": rows, "backups_until": f"{until}"}
+        Requests(home.engine).finish(connection, request, at=at, detail=tombstone)
+    reached(Step.DONE)
+    return rows
+
+
+def _end_empty_links(engine: Engine, eraser: Eraser, doomed: Sequence[Doomed], today: date) -> None:
+    """An id under which nothing is left, of a year that is long over, stands for nothing any more."""
+    by_year: dict[int, set[int]] = defaultdict(set)
+    for one in doomed:
+        if one.end.year < today.year:
+            by_year[one.start.year].add(one.id)
+    whole = [Doomed(i, date(year, 1, 1), date(year + 1, 1, 1)) for year, ids in by_year.items() for i in sorted(ids)]
+    empty = [one.id for one, count in eraser.count(whole).items() if count == 0]
+    with writing(engine) as connection:
+        connection.execute(delete(reading_ids).where(reading_ids.c.id.in_(empty)))
+
+
+def _overwrite(engine: Engine) -> None:
+    """Bring what was deleted out of SQLite's log of writes, so that no old page of it is left."""
+    if engine.dialect.name == "sqlite":
+        with reading(engine) as connection:
+            connection.rollback()
+            driver = connection.connection.cursor()
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            driver.close()
+
+
+def _secure(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA secure_delete=ON")
+
+
+def _is(request: str, one: Doomed) -> ColumnElement[bool]:
+    return and_(erasures.c.request == request, erasures.c.reading == one.id, erasures.c.valid_from == one.start)
+
+
+def _days(one: Doomed) -> list[date]:
+    return [one.start + timedelta(days=number) for number in range((one.end - one.start).days)]

@@ -1,0 +1,277 @@
+"""Whoever is erased is nowhere: not by name at once, not in any byte of the home after that; and nobody else is touched."""
+
+import json
+import signal
+import subprocess
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from kwartier.database import reading, writing
+from kwartier.errors import InputError
+from kwartier.gate.erased import Unerased
+from kwartier.gate.holds import Holds
+from kwartier.gate.ids import Ids
+from kwartier.gate.purposes import Hold
+from kwartier.service.home import Home, open_home
+from kwartier.service.subject import carrying
+from kwartier.service.subject.carrying import carry_out
+from kwartier.service.subject.erasing import Answer, Wish, commitment, erase
+from kwartier.service.subject.requests import Requests, State
+from kwartier.service.subject.rules import Outcome
+from kwartier.service.upkeep import tidy
+from kwartier.store import erase as store_steps
+from kwartier.store.log import Log
+from kwartier.store.pins import Pins
+from kwartier.store.reader import Reader
+from kwartier.store.rewrite import Rewriter
+from kwartier.tables import (
+    access_connections,
+    claims,
+    dues,
+    erasures,
+    exchanges,
+    findings,
+    persons,
+    reading_ids,
+    visits,
+)
+from tests.postgres import DATABASES
+from tests.service.subject.planted import (
+    DAYS,
+    NOW,
+    OLD,
+    ONE_DAY,
+    TODAY,
+    YOUNG,
+    Search,
+    day_of,
+    ean,
+    every_value,
+    planted_home,
+    told,
+    wall,
+)
+from tests.store.entries import entry
+
+ALL = (date(2000, 1, 1), date(2030, 1, 1))
+PATIENCE_S = 60.0
+
+
+def wish(number: int = 1, days: tuple[date, date] = ALL, **more: object) -> Wish:
+    return Wish(ean=ean(number), days=days, ground="no-longer-needed", by="os:privacy", **more)  # type: ignore[arg-type]  # as given
+
+
+def shown(home: Home, number: int) -> set[date]:
+    """The days that the gate's way into the store shows of a connection."""
+    reader = Unerased(home.engine, Reader(home.store_folder, home.day_keys))
+    ids = list(Ids(home.engine).of_connection(ean(number), (2025, 2026)).values())
+    spans = [(OLD[0], OLD[-1] + ONE_DAY), (YOUNG[0], TODAY)]
+    looked_up = {stack.day for span in spans for stack in reader.look_up(ids, *span)}
+    for day in DAYS:
+        wanted = day in looked_up
+        assert any(set(stack.ids.tolist()) & set(ids) for stack in reader.scan(day)) == wanted
+        assert bool(set(reader.ids(day).tolist()) & set(ids)) == wanted
+    return looked_up
+
+
+@pytest.mark.parametrize("encrypted", ["none", "aes-gcm"])
+@pytest.mark.parametrize("kind", DATABASES)
+def test_what_was_erased_is_in_no_byte_and_others_are_what_they_were(tmp_path: Path, kind: str, encrypted: str) -> None:
+    home = planted_home(tmp_path, kind, encrypted)
+    search = Search(home, 1, OLD)
+    places = search.anywhere()
+    assert any(one.startswith("store/raw") for one in places)
+    assert any(one.startswith("store/months") for one in places)
+    assert kind != "sqlite" or "kwartier.db" in places or "kwartier.db-wal" in places
+    with open_home(home) as opened:
+        before = [every_value(opened, number) for number in range(3)]
+        answer = erase(opened, wish(), wall=wall)
+        assert answer.decision.outcome is Outcome.PARTLY
+        # At once, before anything has left the disk:
+        assert shown(opened, 1) == set(YOUNG)
+        assert shown(opened, 0) == shown(opened, 2) == set(DAYS)
+        done = carry_out(opened, wall=wall)
+        assert (done.done, done.waiting, done.rows) == (1, 0, len(OLD))
+        after = [every_value(opened, number) for number in range(3)]
+        assert (after[0], after[2]) == (before[0], before[2])
+        kept = {day: rows for day, rows in before[1].items() if day in YOUNG}
+        assert {day: rows for day, rows in after[1].items() if rows} == kept
+        tombstone = Requests(opened.engine).get(answer.request)
+        decided, gone = told(opened, "erasure-decided", "erased")
+    assert search.anywhere() == []
+    assert (tombstone.ean, tombstone.state) == (None, State.DONE)
+    assert tombstone.detail["rows"] == len(OLD)
+    assert tombstone.detail["backups_until"] == f"{TODAY + timedelta(days=35)}"
+    assert tombstone.detail["commitment"] == commitment(answer.receipt, ean(1))
+    assert (decided["kind"], gone["kind"]) == ("erasure-decided", "erased")
+    assert ean(1) not in json.dumps([decided, gone])
+    assert gone["rows"] == len(OLD)
+    assert decided["commitment"] == gone["commitment"] == tombstone.detail["commitment"]
+
+
+def test_what_names_the_connection_with_these_days_goes_at_once_and_the_rest_stays(tmp_path: Path) -> None:
+    home = planted_home(tmp_path, "sqlite", "none")
+    with open_home(home) as opened:
+        with writing(opened.engine) as connection:
+            connection.execute(persons.insert(), [{"id": "s", "ean": ean(1), "sealed": b"s", "made_at": 0}])
+
+        def counted() -> list[list[int]]:
+            with reading(opened.engine) as connection:
+                return [
+                    [
+                        connection.execute(select(func.count()).where(table.c.ean == ean(number))).scalar_one()
+                        for table in (reading_ids, access_connections, visits, claims, dues, exchanges, persons)
+                    ]
+                    for number in range(3)
+                ]
+
+        assert counted() == [[2, 6, 6, 6, 6, 1, 0], [2, 6, 6, 6, 6, 1, 1], [2, 6, 6, 6, 6, 1, 0]]
+        erase(opened, wish(), wall=wall)
+        # The id of 2025 went with the whole year; that of 2026 is needed for the days that are kept.
+        assert counted() == [[2, 6, 6, 6, 6, 1, 0], [1, 2, 2, 2, 2, 0, 1], [2, 6, 6, 6, 6, 1, 0]]
+        with reading(opened.engine) as connection:
+            assert connection.execute(select(func.count()).select_from(findings)).scalar_one() == 14
+
+
+def test_a_person_of_whom_everything_is_erased_leaves_nothing(tmp_path: Path) -> None:
+    home = planted_home(tmp_path, "sqlite", "aes-gcm")
+    later = NOW + 400 * 86_400
+    with open_home(home) as opened:
+        with writing(opened.engine) as connection:
+            connection.execute(persons.insert(), [{"id": "s", "ean": ean(1), "sealed": b"s", "made_at": 0}])
+        answer = erase(opened, wish(days=(ALL[0], date(2027, 1, 1))), wall=lambda: later)
+        assert answer.decision.outcome is Outcome.GRANTED
+        with reading(opened.engine) as connection:
+            for table in (reading_ids, access_connections, visits, claims, dues, exchanges, persons):
+                assert connection.execute(select(func.count()).where(table.c.ean == ean(1))).scalar_one() == 0
+        assert carry_out(opened, wall=lambda: later).rows == len(DAYS)
+    assert Search(home, 1, DAYS).anywhere() == []
+
+
+@pytest.mark.parametrize("step", [*carrying.Step, *store_steps.Step])
+def test_killed_at_any_step_the_next_process_ends_it(tmp_path: Path, step: str) -> None:
+    home = planted_home(tmp_path, "sqlite", "aes-gcm")
+    search = Search(home, 1, OLD)
+    with open_home(home) as opened:
+        before = [every_value(opened, number) for number in (0, 2)]
+        answer = erase(opened, wish(), wall=wall)
+    kills = 0
+    for times in (1, 2):
+        words = [sys.executable, "-m", "tests.service.subject.doomed", str(home), step, f"{times}"]
+        ran = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        assert ran.returncode in (0, -signal.SIGKILL), ran.stderr[-2000:]
+        kills += ran.returncode != 0
+        with open_home(home) as opened:
+            assert shown(opened, 1) == set(YOUNG)
+            assert shown(opened, 0) == set(DAYS)
+            assert [every_value(opened, number) for number in (0, 2)] == before
+    assert kills >= 1
+    with open_home(home) as opened:
+        carry_out(opened, wall=wall)
+        tombstone = Requests(opened.engine).get(answer.request)
+    assert search.anywhere() == []
+    assert (tombstone.state, tombstone.detail["rows"]) == (State.DONE, len(OLD)), "counted before the first one went"
+
+
+def test_young_days_are_refused_with_the_article(tmp_path: Path) -> None:
+    home = planted_home(tmp_path, "sqlite", "none")
+    with open_home(home) as opened:
+        answer = erase(opened, wish(days=(YOUNG[0], TODAY)), wall=wall)
+        (refusal,) = answer.decision.refused
+        assert (answer.decision.outcome, refusal.rule.code) == (Outcome.REFUSED, "legal-obligation")
+        found = Requests(opened.engine).get(answer.request)
+        assert (found.state, found.ean, answer.receipt) == (State.REFUSED, ean(1), "")
+        assert found.ground == "legal-obligation: AVG art. 17(3)(b) (text not verified)"
+        assert carry_out(opened, wall=wall) == carrying.Carried()
+        assert shown(opened, 1) == set(DAYS)
+
+
+def test_a_restriction_keeps_its_days_from_being_erased_and_an_id_may_lose_days_twice(tmp_path: Path) -> None:
+    home = planted_home(tmp_path, "sqlite", "none")
+    days = [date(2026, 1, 1), date(2026, 1, 2)]
+    with open_home(home) as opened:
+        with writing(opened.engine) as connection:
+            Holds(opened.engine).make(connection, ean(1), Hold.DISPUTE, OLD[2], OLD[3], "AVG art. 16", "os:test", 1)
+        assert OLD[2:] == days
+        answer = erase(opened, wish(), wall=wall)
+        assert [one.rule.code for one in answer.decision.refused] == ["held", "legal-obligation"]
+        assert shown(opened, 1) == {OLD[2], *YOUNG}
+        assert carry_out(opened, wall=wall).rows == 3
+    assert Search(home, 1, [OLD[0], OLD[1], OLD[3]]).anywhere() == []
+    assert Search(home, 1, [OLD[2]]).anywhere() != []
+
+
+def test_as_long_as_a_pinned_version_needs_the_files_it_is_not_done(tmp_path: Path) -> None:
+    home = planted_home(tmp_path, "sqlite", "none")
+    search = Search(home, 1, OLD)
+    with open_home(home) as opened:
+        table = Log(opened.store_folder, encrypted=False)
+        table.refresh()
+        Pins(opened.store_folder).hold("settlement", table.version, now=NOW, seconds=3600)
+        answer = erase(opened, wish(), wall=wall)
+        assert carry_out(opened, wall=wall).waiting == 1
+        assert (told(opened, "erased"), Requests(opened.engine).get(answer.request).state) == ([], State.ACCEPTED)
+        assert shown(opened, 1) == set(YOUNG)
+        assert tidy(opened, keep_days=0, wall=lambda: NOW + 3600).erased_requests == 1
+    assert search.anywhere() == []
+
+
+def test_what_comes_late_under_an_ended_id_is_out_of_sight_and_goes_too(tmp_path: Path) -> None:
+    home = planted_home(tmp_path, "sqlite", "none")
+    with open_home(home) as opened:
+        (identity,) = Ids(opened.engine).of_connection(ean(1), [2026]).values()
+        erase(opened, wish(), wall=wall)
+        carry_out(opened, wall=wall)
+        opened.open_store().append("late", [entry(identity, day_of(1, OLD[3]))])
+        assert shown(opened, 1) == set(YOUNG)
+        assert carry_out(opened, wall=wall).done == 0
+    assert Search(home, 1, OLD).anywhere() == []
+
+
+def test_retention_keeps_what_is_held_and_proves_what_went(tmp_path: Path) -> None:
+    home = planted_home(tmp_path, "sqlite", "aes-gcm")
+    search = Search(home, 0, OLD)
+    with open_home(home) as opened:
+        holds = Holds(opened.engine)
+        with writing(opened.engine) as connection:
+            name = holds.make(connection, ean(1), Hold.RESTRICTION, OLD[1], OLD[2], "AVG art. 18(1)(c)", "os:test", 1)
+            holds.make(connection, ean(2), Hold.OBJECTION, OLD[0], OLD[3], "AVG art. 21", "os:test", 1)
+        before = every_value(opened, 1)
+        tidied = tidy(opened, keep_days=100, wall=wall)
+        assert (tidied.dropped_days, tidied.proved_days) == (4, 4)
+        said = told(opened, "dropped")
+        proved = {str(one["day"]): (one["rows"], one["kept"], one["key_forgotten"]) for one in said}
+        assert proved == {f"{day}": (2, 1, False) if day == OLD[1] else (3, 0, True) for day in OLD}
+        held = {day: rows for day, rows in every_value(opened, 1).items() if rows}
+        assert held == {day: rows for day, rows in before.items() if day in (OLD[1], *YOUNG)}
+        assert tidy(opened, keep_days=100, wall=wall).dropped_days == 0
+        with writing(opened.engine) as connection:
+            holds.end(connection, name, "os:test", NOW)
+        assert tidy(opened, keep_days=100, wall=wall).proved_days == 1
+        assert told(opened, "dropped")[-1]["key_forgotten"] is True
+        Rewriter(opened.store_folder, opened.day_keys).rewrite(TODAY)
+    assert [one for one in search.anywhere() if one.startswith("store/")] == []
+
+
+def test_only_days_that_were_and_grounds_that_there_are_can_be_named(tmp_path: Path) -> None:
+    home = planted_home(tmp_path, "sqlite", "none")
+    with open_home(home) as opened:
+        for bad, code in (
+            (wish(days=(TODAY + 9 * ONE_DAY, TODAY + 10 * ONE_DAY)), "bad-day"),
+            (Wish(ean=ean(1), days=ALL, ground="because", by="os:test"), "unknown-ground"),
+        ):
+            with pytest.raises(InputError) as refused:
+                erase(opened, bad, wall=wall)
+            assert refused.value.code == code
+        assert Requests(opened.engine).listed() == []
+        with reading(opened.engine) as connection:
+            assert connection.execute(select(func.count()).select_from(erasures)).scalar_one() == 0
+
+
+def test_a_receipt_is_in_no_repr() -> None:
+    answer = Answer(request="r", decision=None, due_at=1, receipt="secret")  # type: ignore[arg-type]  # what is decided does not matter here
+    assert "secret" not in repr(answer)
