@@ -69,7 +69,11 @@ def planted_home(folder: Path, kind: str, encrypted: str) -> Path:
     """Three connections, each with a meter, with readings, rewritten into days and segments, and with traces everywhere."""
     home = folder / "home"
     home.mkdir()
-    lines = ['client_system_title = "4B57540102030405"', f'encryption = "{encrypted}"']
+    lines = [
+        'client_system_title = "4B57540102030405"',
+        'encryption_decision = "a test"',
+        f'encryption = "{encrypted}"',
+    ]
     if kind == "postgresql":
         lines.append(f'database = "{postgres.database(kind, folder)}"')
     (home / "kwartier.toml").write_text("\n".join(lines) + "\n", "utf-8")
