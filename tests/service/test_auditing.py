@@ -69,6 +69,7 @@ def test_a_key_that_was_changed_or_lost_is_not_made_anew(home: Path) -> None:
         ("http://192.0.2.7:8547", str(WITNESS), "bad-witness"),
         ("http://127.0.0.1:8547", "nonsense", "bad-audit-key"),
     ],
+    ids=["no key", "far away", "no such key"],
 )
 def test_a_witness_that_cannot_be_asked_is_refused(
     home: Path, monkeypatch: pytest.MonkeyPatch, address: str, key: str, code: str

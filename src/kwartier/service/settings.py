@@ -101,7 +101,7 @@ class Settings(BaseSettings):
     """How many local days of readings `store tidy` keeps; 0: all of them."""
     erase_within_days: int = Field(default=30, ge=1, le=30)
     """Within how many days what was erased is gone from the disk; its link is ended at once."""
-    backup_keep_days: int = Field(default=35, ge=1, le=3_650)
+    backup_keep_days: int = Field(default=14, ge=1, le=3_650)
     """How long backups are kept: until then one may hold what was erased since, and the tombstone says until when."""
     synchronised_clock: bool = False
     """Whether visits wait while the kernel says that the clock of this host is not synchronised."""

@@ -105,7 +105,7 @@ def test_what_was_erased_is_in_no_byte_and_others_are_what_they_were(tmp_path: P
     assert search.anywhere() == []
     assert (tombstone.ean, tombstone.state) == (None, State.DONE)
     assert tombstone.detail["rows"] == len(OLD)
-    assert tombstone.detail["backups_until"] == f"{TODAY + timedelta(days=35)}"
+    assert tombstone.detail["backups_until"] == f"{TODAY + timedelta(days=14)}"
     assert tombstone.detail["commitment"] == commitment(answer.receipt, ean(1))
     assert (decided["kind"], gone["kind"]) == ("erasure-decided", "erased")
     assert ean(1) not in json.dumps([decided, gone])
