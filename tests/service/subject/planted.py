@@ -70,6 +70,8 @@ def planted_home(folder: Path, kind: str, encrypted: str) -> Path:
     home = folder / "home"
     home.mkdir()
     lines = ['client_system_title = "4B57540102030405"', f'encryption = "{encrypted}"']
+    if encrypted == "none":
+        lines.append('encryption_decision = "a test, to look into every byte"')
     if kind == "postgresql":
         lines.append(f'database = "{postgres.database(kind, folder)}"')
     (home / "kwartier.toml").write_text("\n".join(lines) + "\n", "utf-8")
