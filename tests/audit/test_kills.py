@@ -88,14 +88,14 @@ def doomed(folder: Path, step: int, pipe: int) -> None:
     asked = 0
 
     def dying(act: Callable[..., object], name: str) -> Callable[..., object]:
-        def maybe(*given: object) -> object:
+        def maybe(*given: object, **more: object) -> object:
             nonlocal asked
             asked += 1
             if asked == step:
                 if name == WRITES and isinstance(given[1], bytes):
                     act(given[0], given[1][: step % 7], given[2])
                 os.kill(os.getpid(), signal.SIGKILL)
-            return act(*given)
+            return act(*given, **more)
 
         return maybe
 
@@ -123,13 +123,14 @@ def killed_at_steps(folders: Path, every: int) -> int:
             try:
                 doomed(folder, step, writing)
             finally:
-                os._exit(0)
+                os._exit(1)
         os.close(writing)
         with os.fdopen(reading) as pipe:
             said = pipe.read().split()
-        os.waitpid(child, 0)
+        _, ended = os.waitpid(child, 0)
         if said[-1:] == ["end"]:
             return step
+        assert os.WIFSIGNALED(ended), "it ended otherwise than by the kill"
         whole_and_goes_on(folder, int(said[-1]) if said else 0)
     raise AssertionError("it never ends")
 

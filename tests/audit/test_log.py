@@ -150,6 +150,26 @@ def test_a_closed_log_takes_nothing_and_may_be_closed_again(folder: Path) -> Non
     assert code(log.checkpoint) == "audit-closed"
 
 
+def test_whoever_appends_while_the_log_is_closed_is_told_whether_it_was_written(folder: Path) -> None:
+    log = Log(folder, LOG, later=Timer())
+    told: list[int] = []
+
+    def work() -> None:
+        with pytest.raises(StateError, match="is closed"):
+            while True:
+                told.extend(log.append([b"a"]))
+
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(work) for _ in range(4)]
+        while len(told) < 20:
+            pass
+        log.close()
+        for one in running:
+            one.result()
+    found = verify(folder, KEY)
+    assert sorted(told) == list(range(found.records))
+
+
 def test_the_log_of_another_key_is_not_opened(folder: Path) -> None:
     make_log(folder, [3])
     with pytest.raises(SecurityError):
@@ -229,29 +249,37 @@ def test_a_disk_that_takes_nothing_is_said_to_all_and_the_log_goes_on_when_it_do
 def test_one_flush_is_for_all_that_wait(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the first is flushed seven others come; they are written together, with one flush."""
     plain, flushes = os.fdatasync, 0
-    waiting = threading.Event()
-    log = Log(folder, LOG, later=Timer())
+    begun, enough = threading.Event(), threading.Event()
 
     def slow(descriptor: int) -> None:
         nonlocal flushes
         flushes += 1
-        if flushes == 1:
-            assert waiting.wait(CHILD_S)
+        begun.set()
+        assert enough.wait(CHILD_S)
         plain(descriptor)
 
-    monkeypatch.setattr("kwartier.audit.tail.os.fdatasync", slow)
-    with ThreadPoolExecutor(8) as pool:
+    with Log(folder, LOG, later=Timer()) as log, ThreadPoolExecutor(8) as pool, monkeypatch.context() as slowly:
+        slowly.setattr("kwartier.audit.tail.os.fdatasync", slow)
         first = pool.submit(log.append, [b"first"])
+        assert begun.wait(CHILD_S)
         others = [pool.submit(log.append, [f"other {one}".encode()]) for one in range(7)]
-        while len(log._queue) < 7 and not all(one.done() for one in others):
-            if flushes == 0:
-                continue
-        waiting.set()
-        numbers = {first.result()[0], *(one.result()[0] for one in others)}
-    assert numbers == set(range(8))
-    assert flushes <= 3
-    monkeypatch.undo()
-    log.close()
+        while len(log._queue) < 7:
+            pass
+        enough.set()
+        assert first.result() == range(1)
+        assert {one.result()[0] for one in others} == set(range(1, 8))
+        assert flushes == 2
+
+
+def test_a_record_costs_one_flush_and_nothing_else_of_the_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    with Log(folder, LOG, later=Timer()) as log:
+        log.append([record(0)])
+        for name in ("fdatasync", "fsync", "open", "mkdir", "rename", "replace", "ftruncate"):
+            monkeypatch.setattr(os, name, lambda *_, name=name: asked.append(name))
+        log.append(records(3, 1))
+        monkeypatch.undo()
+        assert asked == ["fdatasync"]
 
 
 def test_many_threads_lose_nothing_and_mix_nothing_up(folder: Path) -> None:

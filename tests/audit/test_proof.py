@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kwartier.audit import proof
 from kwartier.audit.checkpoint import FILE_NAME, Checkpoint
@@ -76,6 +78,15 @@ def test_a_proof_that_is_cut_is_none(folder: Path) -> None:
     for length in range(len(octets)):
         with pytest.raises(SecurityError):
             Proof.parse(octets[:length]).check(KEY, WITNESSES)
+
+
+@given(st.binary(max_size=200), st.integers(0, 1400), st.integers(0, 1400))
+def test_whatever_is_read_as_a_proof_fails_only_as_a_check(folder: Path, other: bytes, start: int, end: int) -> None:
+    octets = str(prove(folder, KEY, 300)).encode()
+    for one in (other, octets[:start] + other + octets[end:]):
+        if one != octets:
+            with pytest.raises(SecurityError):
+                Proof.parse(one).check(KEY, WITNESSES)
 
 
 def test_a_proof_without_the_witness_does_not_do_where_one_is_asked_for(folder: Path, tmp_path: Path) -> None:

@@ -268,6 +268,7 @@ def answering(reply: bytes) -> Iterator[str]:
         b"HTTP/1.0 500 no\r\n\r\n",
         b"HTTP/1.0 404 no\r\n\r\n",
         b"HTTP/1.0 409 no\r\n\r\nx",
+        b"HTTP/1.0 409 no\r\n\r\n" + b"9" * 6_000,
         b"HTTP/1.0 200 yes\r\n\r\n",
         "HTTP/1.0 200 yes\r\n\r\n\u2014 witness/one AAAAAAAA\n".encode(),
         b"HTTP/1.0 302 there\r\nlocation: http://127.0.0.1/\r\n\r\n",

@@ -99,7 +99,8 @@ def ask(folder: Path, log: VerifierKey, witness: HttpWitness) -> Checkpoint:
 
 def _size(text: str) -> int | None:
     digits = text.removesuffix("\n")
-    return int(digits) if digits.isascii() and digits.isdigit() and int(digits) < LARGEST else None
+    is_number = digits.isascii() and digits.isdigit() and len(digits) <= len(f"{LARGEST}")
+    return int(digits) if is_number and int(digits) < LARGEST else None
 
 
 def _address(address: str) -> tuple[str, int, str]:

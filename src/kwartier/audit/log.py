@@ -171,9 +171,10 @@ class Log:
                 group.append(self._queue.pop(0))
                 count += len(group[-1].records)
         try:
-            self._check_usable()
-            with self._turn, self._tail.held(self._last.size):
-                at = self._tail.write([one for waiting in group for one in waiting.records])
+            with self._turn:
+                self._check_usable()
+                with self._tail.held(self._last.size):
+                    at = self._tail.write([one for waiting in group for one in waiting.records])
             for waiting in group:
                 waiting.first = at
                 at += len(waiting.records)
@@ -297,12 +298,11 @@ class Log:
             if cancel is not None:
                 cancel()
             try:
-                with self._turn:
-                    pass  # whoever writes has written
                 if self._wrong is None:
                     self._make()
             finally:
-                self._release()
+                with self._turn:
+                    self._release()
 
     def _release(self) -> None:
         self._tail.close()

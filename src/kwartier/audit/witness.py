@@ -16,7 +16,6 @@ from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socket import socket
-from typing import Any
 
 from kwartier.audit.checkpoint import LARGEST, Checkpoint, read_bounded, read_text
 from kwartier.audit.note import COSIGNATURE, MAX_NOTE_BYTES, Note, Signer, VerifierKey, from_base64, new_key
@@ -173,14 +172,14 @@ class Server(ThreadingHTTPServer):
         self._room = threading.BoundedSemaphore(MAX_OPEN)
         super().__init__((host, port), _Handler)
 
-    def process_request(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:  # noqa: ANN401 - the library's
+    def process_request(self, request: socket | tuple[bytes, socket], client_address: object) -> None:
         """In a thread of its own, as long as there are not too many."""
         if self._room.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
 
-    def process_request_thread(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:  # noqa: ANN401 - the library's
+    def process_request_thread(self, request: socket | tuple[bytes, socket], client_address: object) -> None:
         """Ends in time, whatever the client does."""
         end = threading.Timer(REQUEST_S, self.shutdown_request, (request,))
         end.daemon = True
@@ -191,7 +190,7 @@ class Server(ThreadingHTTPServer):
             end.cancel()
             self._room.release()
 
-    def handle_error(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:  # noqa: ANN401 - the library's
+    def handle_error(self, request: socket | tuple[bytes, socket], client_address: object) -> None:
         """A client that leaves early is nothing to print."""
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 
 import numpy as np
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, bindparam, select
 
 from kwartier.database import reading
 from kwartier.store.reader import Reader, Stack
@@ -18,6 +18,9 @@ from kwartier.tables import erasures
 
 Days = tuple[date, date]
 """Local days, the second exclusive."""
+_ERASED = select(erasures.c.reading, erasures.c.valid_from, erasures.c.valid_to).where(
+    erasures.c.valid_from < bindparam("end"), erasures.c.valid_to > bindparam("start")
+)
 
 
 class Unerased:
@@ -50,21 +53,21 @@ class Unerased:
         """As :meth:`kwartier.store.reader.Reader.ids`."""
         found = self._reader.ids(day)
         gone = list(self._erased(day, date.fromordinal(day.toordinal() + 1)))
-        return found[~np.isin(found, np.array(gone, np.int64))]
+        return found[~np.isin(found, np.array(gone, np.int64))] if gone else found
 
     def _erased(self, start: date, end: date) -> dict[int, list[Days]]:
         """The days of each id of which some were erased in this span."""
-        query = select(erasures.c.reading, erasures.c.valid_from, erasures.c.valid_to).where(
-            erasures.c.valid_from < end, erasures.c.valid_to > start
-        )
         found: dict[int, list[Days]] = defaultdict(list)
         with reading(self._engine) as connection:
-            for row in connection.execute(query):
+            for row in connection.execute(_ERASED, {"start": start, "end": end}):
                 found[row.reading].append((row.valid_from, row.valid_to))
         return found
 
 
 def _without(stack: Stack, erased: dict[int, list[Days]]) -> Iterator[Stack]:
+    if not erased:
+        yield stack
+        return
     gone = [identity for identity, spans in erased.items() if any(start <= stack.day < end for start, end in spans)]
     kept = ~np.isin(stack.ids, np.array(gone, np.int64))
     if kept.any():

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Connection, Engine, insert
 
 from kwartier.clock import local_day
@@ -50,6 +51,9 @@ MAX_WORDS = 500
 TIMEZONE = "Europe/Amsterdam"
 """Whose today it is that purposes, mandates and use cases hold on."""
 ONE_DAY = timedelta(days=1)
+Integers = npt.NDArray[np.int64]
+Meters = dict[str, dict[str, str]]
+"""The meters at each connection, and the time zone of each."""
 
 
 class Approvals(Protocol):
@@ -111,7 +115,7 @@ class Gate:
         """
         _check_days(scope)
         with reading(self._rooms.engine) as connection:
-            return decide(actor, purpose, scope, self._facts(connection, purpose, scope))
+            return decide(actor, purpose, scope, self._facts(connection, actor, purpose, scope))
 
     def open(self, *, actor: Asking, purpose: str, scope: Scope, reason: str = "", recipient: str = "") -> "Grant":
         """A grant, written down; a refusal is written down, too.
@@ -131,9 +135,8 @@ class Gate:
             scope=scope if known is None else scope.reduced(known),
         )
         with writing(rooms.engine) as connection:
-            verdict = decide(actor, purpose, scope, self._facts(connection, purpose, scope))
-            if verdict.allowed:
-                self._check_known(scope)
+            verdict = decide(actor, purpose, scope, self._facts(connection, actor, purpose, scope))
+            meters = self._meters_of(scope) if verdict.allowed else {}
             _write_down(connection, use, verdict, at)
             if known is not None and verdict.allowed:
                 persons = rooms.persons.commitments(connection, use.scope.named, use.grant, at=at)
@@ -145,9 +148,9 @@ class Gate:
             rooms.approvals.spend(scope.approval, APPROVED, what(purpose, scope))
         if scope.source is Source.METER:
             rooms.log.append([use.record("read", at, persons=persons)])
-        return Grant(use, known, rooms, self._opened, persons=persons, excluded=excluded, wall=self._wall)
+        return Grant(use, known, rooms, self._opened, meters, persons=persons, excluded=excluded, wall=self._wall)
 
-    def _facts(self, connection: Connection, purpose: str, scope: Scope) -> Facts:
+    def _facts(self, connection: Connection, actor: Asking, purpose: str, scope: Scope) -> Facts:
         """What the rules have to know of this question."""
         today = local_day(int(self._wall()), TIMEZONE)
         known = purposes().get(purpose)
@@ -155,11 +158,13 @@ class Gate:
             return Facts(today=today)
         eans = scope.named
         approvals = self._rooms.approvals
+        is_office = bool(actor.roles & (known.who - {"customer"}))
+        needs_customer = Need.MANDATE in known.needs or (Need.OWN_CONNECTION in known.needs and not is_office)
         needs_two = Need.FOUR_EYES in known.needs and approvals is not None and scope.approval
         return Facts(
             today=today,
             use_case=use_case(connection, scope.use_case) if Need.USE_CASE in known.needs else None,
-            mandates=mandates_of(connection, eans) if {Need.MANDATE, Need.OWN_CONNECTION} & known.needs else {},
+            mandates=mandates_of(connection, eans) if needs_customer else {},
             approval=approvals.look(scope.approval, APPROVED, what(purpose, scope))
             if approvals and needs_two
             else None,
@@ -178,10 +183,14 @@ class Gate:
             found.update(not_read(connection, *days))
         return frozenset(found)
 
-    def _check_known(self, scope: Scope) -> None:
-        for ean in scope.eans:
-            if not self._rooms.registry.meters_of(ean, scope.start, scope.end):
+    def _meters_of(self, scope: Scope) -> Meters:
+        found: Meters = {}
+        for ean in scope.named:
+            there = self._rooms.registry.meters_of(ean, scope.start, scope.end)
+            if not there:
                 raise InputError("unknown-connection", f"no meter is known at connection {ean} in these days")
+            found[ean] = {one.meter: one.timezone for one in there}
+        return found
 
 
 def what(purpose: str, scope: Scope) -> str:
@@ -230,7 +239,7 @@ def _check_days(scope: Scope) -> None:
 class Grant:
     """What one grant lets see; made by the gate alone."""
 
-    __slots__ = ("_excluded", "_persons", "_purpose", "_rooms", "_store", "_use", "_wall")
+    __slots__ = ("_excluded", "_meters", "_persons", "_purpose", "_rooms", "_store", "_use", "_wall")
 
     def __init__(
         self,
@@ -238,6 +247,7 @@ class Grant:
         purpose: Purpose,
         rooms: Rooms,
         store: Callable[[], Unerased],
+        meters: Meters,
         *,
         persons: list[str],
         excluded: frozenset[str],
@@ -250,6 +260,7 @@ class Grant:
         self._excluded = excluded
         self._wall = wall
         self._store = store
+        self._meters = meters
 
     @property
     def id(self) -> str:
@@ -281,7 +292,7 @@ class Grant:
         scope, ids = self.scope, Ids(self._rooms.engine)
         before = scope.start - ONE_DAY
         for ean in scope.named:
-            zones = {one.meter: one.timezone for one in self._rooms.registry.meters_of(ean, scope.start, scope.end)}
+            zones = self._meters[ean]
             links = ids.of_connection(ean, range(before.year, scope.end.year + 1))
             stacks = list(reader.look_up(list(links.values()), before, scope.end))
             for meter in sorted({link.meter for link in links} & zones.keys()):
@@ -341,14 +352,16 @@ class Grant:
             raise Denied("out-of-scope", f"the grant does not reach the whole fleet on {day}")
         reader = self._opened()
         version = reader.version
-        links = self._links(day, np.unique(reader.ids(day)).tolist(), area)
-        ids = np.array(sorted(links), np.int64)
+        ids = np.unique(reader.ids(day))
+        links = self._links(day, ids.tolist(), area)
+        if len(links) < len(ids):
+            ids = np.array(sorted(links), np.int64)
         root = self._rooms.members.keep(day, ids)
         self._note("bulk", day=f"{day}", members=root, count=len(ids), predicate=area or "all", table=version)
         return lambda: self._rows(reader, day, ids, links)
 
     def _rows(
-        self, reader: Unerased, day: date, ids: "np.ndarray[tuple[int], np.dtype[np.int64]]", links: dict[int, Link]
+        self, reader: Unerased, day: date, ids: Integers, links: dict[int, Link]
     ) -> Iterator[tuple[Stack, list[Link]]]:
         for stack in reader.scan(day):
             place = np.minimum(np.searchsorted(ids, stack.ids), max(0, len(ids) - 1))
@@ -369,9 +382,12 @@ class Grant:
         ours: set[tuple[str, str]] | None = None
         if registry.dso or area:
             ours = {(one.ean, one.meter) for one in registry.on_day(day) if not area or one.grid_area == area}
+        links = Ids(self._rooms.engine).links_of(ids, day.year)
+        if ours is None and not self._excluded and not self._purpose.eans:
+            return links
         return {
             identity: link
-            for identity, link in Ids(self._rooms.engine).links_of(ids, day.year).items()
+            for identity, link in links.items()
             if link.ean.startswith(self._purpose.eans)
             and link.ean not in self._excluded
             and (ours is None or (link.ean, link.meter) in ours)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 
 from kwartier.database import reading
 from kwartier.errors import InputError
@@ -21,6 +21,12 @@ KEEPING = frozenset({Hold.RESTRICTION, Hold.DISPUTE})
 ID_BYTES = 16
 BATCH = 400
 """Connections in one statement."""
+_TOUCHING = select(holds.c.ean, holds.c.kind).where(
+    holds.c.ean.in_(bindparam("eans", expanding=True)),
+    holds.c.ended_at.is_(None),
+    holds.c.valid_from < bindparam("end"),
+    holds.c.valid_to > bindparam("start"),
+)
 Days = tuple[date, date]
 """Local days, the second exclusive."""
 
@@ -96,13 +102,8 @@ class Holds:
         start, end = days
         found: dict[str, set[Hold]] = {}
         for first in range(0, len(eans), BATCH):
-            query = select(holds.c.ean, holds.c.kind).where(
-                holds.c.ean.in_(eans[first : first + BATCH]),
-                holds.c.ended_at.is_(None),
-                holds.c.valid_from < end,
-                holds.c.valid_to > start,
-            )
-            for row in connection.execute(query):
+            about = {"eans": eans[first : first + BATCH], "start": start, "end": end}
+            for row in connection.execute(_TOUCHING, about):
                 found.setdefault(row.ean, set()).add(Hold(row.kind))
         return {ean: frozenset(kinds) for ean, kinds in found.items()}
 

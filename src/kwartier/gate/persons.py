@@ -11,13 +11,18 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Protocol
 
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, bindparam, delete, insert, select
 
 from kwartier.database import reading
 from kwartier.tables import persons
 
 SECRET_BYTES = 32
 BATCH = 400
+_SECRETS_OF = (
+    select(persons)
+    .where(persons.c.ean.in_(bindparam("eans", expanding=True)))
+    .order_by(persons.c.made_at.desc(), persons.c.id.desc())
+)
 
 
 class Sealing(Protocol):
@@ -68,8 +73,7 @@ class Persons:
     def _first(self, connection: Connection, eans: Sequence[str]) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
         for first in range(0, len(eans), BATCH):
-            query = select(persons).where(persons.c.ean.in_(eans[first : first + BATCH]))
-            for row in connection.execute(query.order_by(persons.c.made_at.desc(), persons.c.id.desc())):
+            for row in connection.execute(_SECRETS_OF, {"eans": eans[first : first + BATCH]}):
                 found[row.ean] = self._sealing.open(row.sealed, _bound_to(row.id))
         return found
 

@@ -8,7 +8,7 @@ lost, and the counters with it: then nothing is made anew under the same name, b
 import os
 import pwd
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,7 +82,11 @@ class Home:
     @property
     def gate(self) -> Gate:
         """The only way to what is stored, and to the meters."""
-        return Gate(self.rooms())
+        return self.gate_at(time.time)
+
+    def gate_at(self, wall: Callable[[], float]) -> Gate:
+        """The same by another clock; ``wall`` gives UTC seconds."""
+        return Gate(self.rooms(), wall)
 
     def rooms(self) -> Rooms:
         """What a gate stands before."""

@@ -95,7 +95,7 @@ def plan(home: Home, request: Request, *, now: float) -> int:
     scope = Scope(start=day - timedelta(days=BUFFER_DAYS), end=day + timedelta(days=1), source=Source.METER)
     scope = replace(scope, use_case=home.settings.night_use_case)
     purpose = home.settings.night_purpose
-    grant = home.gate.open(actor=request.actor, purpose=purpose, reason=reason_of(request), scope=scope)
+    grant = home.gate_at(lambda: now).open(actor=request.actor, purpose=purpose, reason=reason_of(request), scope=scope)
     dues = Dues(home.engine, home.settings.dso)
     names: dict[str, Kind] = {}
 

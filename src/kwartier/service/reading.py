@@ -100,7 +100,7 @@ async def visit(home: Home, request: Request, *, wall: Callable[[], float] = tim
         raise InputError("meter-without-keys", f"there are no keys of meter {meter.meter}")
     purpose = request.purpose or home.settings.read_purpose
     scope = Scope(start=request.start, end=request.end, eans=(meter.ean,), source=Source.METER)
-    home.gate.open(actor=request.actor, purpose=purpose, reason=request.reason, scope=scope)
+    home.gate_at(clock.wall).open(actor=request.actor, purpose=purpose, reason=request.reason, scope=scope)
     orders = Orders(
         home=home.path,
         day=last,
