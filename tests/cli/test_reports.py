@@ -43,7 +43,7 @@ def test_both_say_what_the_installation_decided(command: Command, tmp_path: Path
     home = f"{tmp_path / 'home'}"
     assert command("init", "--home", home).code == 0
     with (tmp_path / "home" / "kwartier.toml").open("a") as out:
-        out.write('controller = "Net B.V."\nkeep_days = 40\nencryption = "none"\n')
+        out.write('controller = "Net B.V."\nkeep_days = 40\nencryption = "none"\nencryption_decision = "a test"\n')
     for name in ("register", "dictionary"):
         ran = command(name, "--home", home, "--json")
         assert ran.code == 0, ran.err

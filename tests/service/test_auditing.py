@@ -1,6 +1,8 @@
 """The audit log of a home: its key is sealed and stays the same, and the witness of the settings is the one that is asked."""
 
+import shutil
 import stat
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,8 +11,10 @@ import pytest
 from kwartier.audit.note import COSIGNATURE, Signer, new_key
 from kwartier.audit.verify import verify
 from kwartier.errors import InputError, KwartierError, SecurityError
-from kwartier.service.auditing import KEY_FILE, log_folder, log_of, log_signer, witness_of
+from kwartier.service import backup
+from kwartier.service.auditing import KEY_FILE, archives, log_folder, log_of, log_signer, witness_of
 from kwartier.service.home import create_home, open_home
+from kwartier.service.subject import logged
 
 WITNESS = Signer(new_key("witness/one", COSIGNATURE)).verifier
 
@@ -85,3 +89,23 @@ def test_the_witness_of_the_settings_is_asked(home: Path, monkeypatch: pytest.Mo
         asked = witness_of(opened.settings)
     assert asked is not None
     assert asked.key == WITNESS
+
+
+def test_a_restored_home_begins_a_log_of_its_own_and_keeps_the_one_before(home: Path, tmp_path: Path) -> None:
+    with open_home(home) as opened:
+        opened.log.append([b'{"n":1}'])
+        first = opened.log.opened().key
+        backup.create(opened, tmp_path / "backup", wall=time.time)
+        opened.log.append([b'{"n":2}'])
+    for number, place in enumerate(("one", "two")):
+        backup.restore(tmp_path / "backup", tmp_path / place, wall=time.time)
+        with open_home(tmp_path / place) as opened:
+            assert len(archives(opened.path)) == number + 1
+            assert opened.log.opened().key != first
+            opened.log.append([b'{"n":3}'])
+            told = [record["n"] for record in logged.records(opened)]
+            assert told == [1, *[3] * (number + 1)], "what was used after the backup is in the log that was lost"
+            assert verify(archives(opened.path)[0], first).covered == 1
+            backup.create(opened, tmp_path / "again", wall=time.time)
+        shutil.rmtree(tmp_path / "backup")
+        (tmp_path / "again").rename(tmp_path / "backup")

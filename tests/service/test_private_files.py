@@ -153,7 +153,7 @@ def test_without_the_keys_no_reader_gets_a_value(home: Path) -> None:
 def test_the_readers_read_what_an_installation_chose_not_to_encrypt(tmp_path: Path) -> None:
     """The control: with other files each of them gets every value."""
     with street(tmp_path, 4, "--faults", "none") as fleet:
-        home = installed(tmp_path, fleet, 'encryption = "none"')
+        home = installed(tmp_path, fleet, 'encryption = "none"\nencryption_decision = "a test"')
         kwartier(home, "night", "run", "--date", DAY, "--now")
     files = sorted((home / "store").rglob("*.parquet"))
     for path in files:

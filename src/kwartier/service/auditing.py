@@ -1,10 +1,12 @@
 """The audit log of a home: where it is, its key, which the vault keeps, and the witness that the settings name."""
 
 import binascii
+import shutil
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from kwartier.audit import copying
 from kwartier.audit.cosigning import HttpWitness
 from kwartier.audit.log import Log, new_origin
 from kwartier.audit.note import Signer, VerifierKey, from_base64, new_key, to_base64
@@ -15,6 +17,8 @@ from kwartier.service.settings import Settings
 
 FOLDER = "audit"
 KEY_FILE = "audit.key"
+ARCHIVE = "audit-before"
+"""Where the logs are that ended with a restore, each with its key."""
 BOUND_TO = "the key of the audit log"
 MAX_KEY_FILE_BYTES = 4_096
 
@@ -65,6 +69,33 @@ def log_of(home: Path, vault: Vault, settings: Settings) -> Log:
     Raises as :func:`log_signer`, :func:`witness_of` and :class:`kwartier.audit.log.Log` do.
     """
     return Log(log_folder(home), log_signer(home, vault), witness_of(settings))
+
+
+def archives(home: Path) -> list[Path]:
+    """The logs of this home from before it was restored, the oldest first."""
+    return sorted((home / ARCHIVE).glob("*/audit"))
+
+
+def back_up(home: Path, target: Path) -> None:
+    """Copy the log of a home with its sealed key, and the logs from before, to the folder of a backup."""
+    if log_folder(home).exists():
+        copying.copy(log_folder(home), target / FOLDER)
+        shutil.copyfile(home / KEY_FILE, target / KEY_FILE)
+    if (home / ARCHIVE).exists():
+        shutil.copytree(home / ARCHIVE, target / ARCHIVE)
+
+
+def bring_back(backup: Path, home: Path) -> None:
+    """Put the log of a backup beside the one that the restored home will begin: nobody knows what came after the backup.
+
+    A log that went on from there would contradict what the witness has seen since.
+    """
+    if (backup / ARCHIVE).exists():
+        shutil.copytree(backup / ARCHIVE, home / ARCHIVE)
+    if (backup / FOLDER).exists():
+        place = home / ARCHIVE / f"{len(archives(home)):04}"
+        shutil.copytree(backup / FOLDER, place / FOLDER)
+        shutil.copyfile(backup / KEY_FILE, place / KEY_FILE)
 
 
 class AuditLog:

@@ -23,8 +23,10 @@ from kwartier.clock import local_day
 from kwartier.database import open_engine, revision, snapshot, sqlite_url, upgrade, writing
 from kwartier.disk import PRIVATE_FILE, PRIVATE_FOLDER, sync_folder, write_once
 from kwartier.errors import InputError, StateError
+from kwartier.gate.members import FOLDER as MEMBERS
 from kwartier.keys.vault import FILE_NAME as KEY_FILE
 from kwartier.service import settings as settings_file
+from kwartier.service.auditing import back_up, bring_back, log_folder
 from kwartier.service.home import COMPANIONS, DATABASE_FILE, STORE, Home, store_folder, vault_folder
 from kwartier.store import copying
 from kwartier.tables import counters, day_keys, metadata, meter_keys, requests, restores, visits
@@ -78,6 +80,11 @@ def create(home: Home, target: Path, *, wall: Callable[[], float], with_key: boo
     _copy_private(home.path / settings_file.FILE_NAME, target / settings_file.FILE_NAME)
     if home.companion_folder.exists():
         shutil.copytree(home.companion_folder, target / COMPANIONS)
+    if log_folder(home.path).exists():
+        home.log.opened().checkpoint()  # what is copied of the log is signed
+    back_up(home.path, target)
+    if (home.store_folder / MEMBERS).exists():
+        shutil.copytree(home.store_folder / MEMBERS, target / STORE / MEMBERS, ignore=shutil.ignore_patterns(".*"))
     key = home.vault_folder / KEY_FILE
     if with_key and key.exists():
         _copy_private(key, target / KEY_FILE)
@@ -209,6 +216,7 @@ def restore(folder: Path, home: Path, *, wall: Callable[[], float], database: st
         engine.dispose()
     if (folder / COMPANIONS).exists():
         shutil.copytree(folder / COMPANIONS, home / COMPANIONS)
+    bring_back(folder, home)
     key = vault_folder(home, settings) / KEY_FILE
     if (folder / KEY_FILE).exists() and not key.exists():
         _copy_private(folder / KEY_FILE, key)

@@ -6,14 +6,18 @@ from datetime import date
 
 import numpy as np
 
+from kwartier.audit import copying
 from kwartier.gate.ids import Ids
 from kwartier.gate.persons import commitment
+from kwartier.service.auditing import archives
 from kwartier.service.home import Home
 from kwartier.service.subject.history import Record
 
 
 def records(home: Home) -> Iterator[Record]:
     """Every record, the oldest first."""
+    for folder in archives(home.path):
+        yield from map(json.loads, copying.records(folder))
     log = home.log.opened()
     for octets in log.records(0, log.size):
         yield json.loads(octets)
