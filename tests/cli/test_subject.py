@@ -63,10 +63,16 @@ def test_an_export_in_each_form_goes_to_a_file_or_to_stdout_and_is_written_down(
     assert kinds == ["export", "export", "export", "history", "history"]
 
 
-def test_of_an_unknown_connection_there_is_nothing_to_export(home: Path) -> None:
-    ran = run(home, "subject", "export", ean(9))
-    assert (ran.returncode, ran.stdout) == (2, "")
-    assert "unknown-connection" in ran.stderr
+def test_of_an_unknown_connection_nothing_can_be_asked(home: Path) -> None:
+    for words in (
+        ("export", ean(9)),
+        ("history", ean(9)),
+        ("erase", ean(9), "--ground", "unlawful"),
+        ("object", ean(9)),
+    ):
+        ran = run(home, "subject", *words)
+        assert (ran.returncode, ran.stdout) == (2, "")
+        assert "unknown-connection" in ran.stderr
 
 
 def test_erasure_is_told_with_its_articles_and_done_now_if_asked(home: Path) -> None:

@@ -30,7 +30,8 @@ def tidy(
     """Make look-ups fast again and forget what is kept no longer; to be run after each night.
 
     The many small files of a night become one a day, in the order of ids, and days become segments. Days that are kept no
-    longer are dropped with their keys. It may run beside a night, and may be broken off at any moment.
+    longer are dropped with their keys, but for what somebody has restricted or disputed, and what was decided to be erased
+    leaves the disk; the audit log says what went. It may run beside a night, and may be broken off at any moment.
     """
     from kwartier.service.home import open_home
     from kwartier.service.upkeep import tidy as carry_out

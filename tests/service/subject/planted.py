@@ -7,9 +7,11 @@ as text - and into every file of readings, with every key of a day that there ev
 import json
 import random
 import re
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +71,9 @@ def planted_home(folder: Path, kind: str, encrypted: str) -> Path:
     """Three connections, each with a meter, with readings, rewritten into days and segments, and with traces everywhere."""
     home = folder / "home"
     home.mkdir()
-    lines = [
-        'client_system_title = "4B57540102030405"',
-        'encryption_decision = "a test"',
-        f'encryption = "{encrypted}"',
-    ]
+    lines = ['client_system_title = "4B57540102030405"', f'encryption = "{encrypted}"']
+    if encrypted == "none":
+        lines.append('encryption_decision = "a test, to look into every byte"')
     if kind == "postgresql":
         lines.append(f'database = "{postgres.database(kind, folder)}"')
     (home / "kwartier.toml").write_text("\n".join(lines) + "\n", "utf-8")
@@ -155,6 +155,10 @@ class Search:
         found = [day_of(number, day).registers[name] for day in days for name in ("import_wh", "export_wh")]
         self.registers = np.unique(np.concatenate(found))
         self.steps = np.unique(np.concatenate([np.diff(one) for one in found]))
+        columns = [np.diff(one).tolist() for one in found]
+        self.pairs = {
+            int.from_bytes(struct.pack("<ii", *two), "little") for one in columns for two in pairwise(one)
+        } | {int.from_bytes(struct.pack(">ii", *two), "big") for one in columns for two in pairwise(one)}
         self.texts = {str(one).encode() for one in [*self.registers.tolist(), *self.steps.tolist()]}
         self.digests: list[int] = []
         self.keys: dict[date, bytes] = {}
@@ -174,9 +178,9 @@ class Search:
         return found + [name for name, table in self.opened() if self._has(table)]
 
     def _in_bytes(self, octets: bytes) -> bool:
-        """At any offset; SQLite keeps these registers in six bytes."""
-        wide = [*self.registers.tolist(), *self.digests]
-        for width, numbers in ((4, self.steps), (6, self.registers), (8, np.array(wide, np.int64))):
+        """At any offset; SQLite keeps these registers in six bytes. Of differences two in a row count: one is in much noise."""
+        wide = [*self.registers.tolist(), *self.digests, *self.pairs]
+        for width, numbers in ((6, self.registers), (8, np.array(wide, np.int64))):
             if len(octets) < width:
                 continue
             windows = np.lib.stride_tricks.sliding_window_view(np.frombuffer(octets, np.uint8), width)

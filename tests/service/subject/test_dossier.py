@@ -10,15 +10,22 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from sqlalchemy import delete, insert
 
 from kwartier.clock import midnight, quarter_ends
+from kwartier.database import writing
 from kwartier.errors import InputError
 from kwartier.gate.grant import Shown
+from kwartier.gate.holds import Holds
+from kwartier.gate.policy import Scope
+from kwartier.gate.purposes import Hold
 from kwartier.service.home import Home, open_home
 from kwartier.service.subject import breach, dossier, espi
 from kwartier.service.subject.dossier import Dossier
 from kwartier.service.subject.history import ALL_DAYS, uses
+from kwartier.service.subject.logged import Members, OfConnection, records
 from kwartier.service.subject.seeing import through_gate
+from kwartier.tables import access_connections, accesses
 from tests.gate.rooms import EVA
 from tests.service.subject.planted import DAYS, NOW, OLD, ONE_DAY, day_of, ean, planted_home, wall
 from tests.store.entries import ZONE, readings
@@ -222,11 +229,6 @@ def test_who_was_affected_and_until_when_it_has_to_be_told(place: Path) -> None:
 
 
 def test_a_grant_over_the_fleet_reached_its_members_or_else_everybody(tmp_path: Path) -> None:
-    from sqlalchemy import insert
-
-    from kwartier.database import writing
-    from kwartier.tables import accesses
-
     home = planted_home(tmp_path, "sqlite", "none")
     with open_home(home) as opened:
         scope = json.dumps({"start": f"{OLD[0]}", "end": f"{OLD[1]}"})
@@ -236,11 +238,41 @@ def test_a_grant_over_the_fleet_reached_its_members_or_else_everybody(tmp_path: 
         wanted = breach.Wanted(start=50, end=51)
         (one,) = breach.report(opened.engine, wanted, discovered_at=60, now=60).grants
         assert (one.is_exact, len(one.connections)) == (False, 3)
-        records = [{"kind": "bulk", "grant": "f" * 32, "day": f"{OLD[0]}", "members": "root"}]
+        told = [{"kind": "bulk", "grant": "f" * 32, "day": f"{OLD[0]}", "members": "root"}]
 
         def members(day: date, root: str) -> list[str]:
             assert (day, root) == (OLD[0], "root")
             return [ean(2)]
 
-        (one,) = breach.report(opened.engine, wanted, discovered_at=60, now=60, records=records, members=members).grants
+        (one,) = breach.report(opened.engine, wanted, discovered_at=60, now=60, records=told, members=members).grants
         assert (one.is_exact, one.connections) == (True, (ean(2),))
+
+
+def test_a_use_of_the_whole_fleet_is_told_to_each_who_was_in_it_and_to_nobody_else(tmp_path: Path) -> None:
+    home = planted_home(tmp_path, "sqlite", "aes-gcm")
+    with open_home(home) as opened:
+        with writing(opened.engine) as connection:
+            Holds(opened.engine).make(connection, ean(0), Hold.RESTRICTION, OLD[0], OLD[1], "AVG art. 18", "os:test", 1)
+        scope = Scope(start=OLD[0], end=OLD[1])
+        grant = opened.gate.open(actor=EVA, purpose="validation", scope=scope, recipient="the auditor")
+        shown = {link.ean for _, links in grant.day(OLD[0]) for link in links}
+        assert shown == {ean(1), ean(2)}
+        for number in range(3):
+            found = uses(opened.engine, ean(number), ALL_DAYS, records(opened), OfConnection(opened, ean(number)))
+            mine = [one for one in found if one.reference == grant.id]
+            assert [(one.kind, one.recipient, one.days) for one in mine] == (
+                [("bulk", "the auditor", (OLD[0], OLD[1]))] if number else []
+            )
+        wanted = breach.Wanted(start=0, end=9**10, grant=grant.id)
+        (one,) = breach.report(
+            opened.engine, wanted, discovered_at=0, now=9**9, records=records(opened), members=Members(opened)
+        ).grants
+        assert (set(one.connections), one.is_exact) == (shown, True)
+        # A grant that names somebody is found in the database and in the log, and told once.
+        list(through_gate(opened, asking=EVA, purpose="customer", reason="")(ean(1), OLD[0], OLD[1]))
+        found = uses(opened.engine, ean(1), ALL_DAYS, records(opened), OfConnection(opened, ean(1)))
+        assert len([one for one in found if one.purpose == "customer"]) == 1
+        with writing(opened.engine) as connection:
+            connection.execute(delete(access_connections))
+        found = uses(opened.engine, ean(1), ALL_DAYS, records(opened), OfConnection(opened, ean(1)))
+        assert len([one for one in found if one.purpose == "customer"]) == 1, "the log alone tells it, too"

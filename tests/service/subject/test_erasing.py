@@ -7,6 +7,7 @@ import sys
 from datetime import date, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import func, select
 
@@ -275,3 +276,23 @@ def test_only_days_that_were_and_grounds_that_there_are_can_be_named(tmp_path: P
 def test_a_receipt_is_in_no_repr() -> None:
     answer = Answer(request="r", decision=None, due_at=1, receipt="secret")  # type: ignore[arg-type]  # what is decided does not matter here
     assert "secret" not in repr(answer)
+
+
+@pytest.mark.parametrize("form", ["<i4", ">i4", "<i8", ">i8", "text", "six"])
+def test_the_search_finds_what_lies_open_in_any_form(tmp_path: Path, form: str) -> None:
+    """So that finding nothing means something."""
+    home = planted_home(tmp_path, "sqlite", "aes-gcm")
+    with open_home(home) as opened:
+        erase(opened, wish(), wall=wall)
+        search = Search(home, 1, OLD[:1])
+        carry_out(opened, wall=wall)
+    assert search.anywhere() == []
+    registers = day_of(1, OLD[0]).registers["import_wh"]
+    if form == "text":
+        octets = f"a register of {registers[7]} Wh".encode()
+    elif form == "six":
+        octets = int(registers[7]).to_bytes(6, "big")
+    else:
+        octets = (np.diff(registers) if "4" in form else registers)[5:8].astype(form).tobytes()
+    (home / "left.bin").write_bytes(b"\x01\x02\x03" + octets + b"\x04")
+    assert search.anywhere() == ["left.bin"]

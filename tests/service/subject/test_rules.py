@@ -7,13 +7,14 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert
 
 from kwartier.database import writing
 from kwartier.errors import InputError, StateError
 from kwartier.gate.purposes import purposes
 from kwartier.service.subject.requests import MOVES, Requests, State, month_later
 from kwartier.service.subject.rules import Kind, Outcome, decide, obliged_days, rights
+from kwartier.tables import reading_ids
 
 TODAY = date(2026, 11, 26)
 FINAL = TODAY - timedelta(days=purposes()["settlement"].retention_days)
@@ -92,6 +93,8 @@ def test_a_month_ends_on_the_same_day_or_on_the_last(asked_at: str, due: str) ->
 
 def test_a_request_goes_only_where_the_table_says(engine: Engine) -> None:
     store, rule = Requests(engine), rights().kinds[Kind.ERASE]
+    with writing(engine) as connection:
+        connection.execute(insert(reading_ids), [{"id": 1, "meter": "m", "ean": "1" * 18, "year": 2020}])
     for outcome in (Outcome.REFUSED, Outcome.GRANTED):
         with writing(engine) as connection:
             name = store.receive(connection, Kind.ERASE, "1" * 18, (LONG_AGO, FINAL), by="os:test", at=1)
@@ -111,5 +114,7 @@ def test_a_request_goes_only_where_the_table_says(engine: Engine) -> None:
     with pytest.raises(InputError) as unknown:
         store.get("nobody")
     assert unknown.value.code == "unknown-request"
-    with writing(engine) as connection, pytest.raises(InputError):
-        store.receive(connection, Kind.ERASE, "1" * 18, (FINAL, FINAL), by="os:test", at=1)
+    for ean, days, code in (("1" * 18, (FINAL, FINAL), "bad-day"), ("2" * 18, (LONG_AGO, FINAL), "unknown-connection")):
+        with writing(engine) as connection, pytest.raises(InputError) as refused:
+            store.receive(connection, Kind.ERASE, ean, days, by="os:test", at=1)
+        assert refused.value.code == code

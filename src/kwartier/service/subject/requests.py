@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, Engine, RowMapping, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, Table, insert, select, update
 
 from kwartier.database import reading
 from kwartier.errors import InputError, StateError
 from kwartier.service.subject.rules import Days, Kind, Outcome, Rule
-from kwartier.tables import requests
+from kwartier.tables import connections, reading_ids, requests
 
 ID_BYTES = 8
 DAY_S = 86_400
@@ -95,10 +95,12 @@ class Requests:
         at: int,
         detail: Detail | None = None,
     ) -> str:
-        """Write down what was asked for at ``at`` (UTC s); its id. Raises ``InputError`` bad-day."""
+        """Write down what was asked for at ``at`` (UTC s); its id. Raises ``InputError`` bad-day, unknown-connection."""
         start, end = days
         if end <= start:
             raise InputError("bad-day", f"from {start} up to {end} there is no day")
+        if not any(_names(connection, table, ean) for table in (connections, reading_ids)):
+            raise InputError("unknown-connection", f"there is no connection {ean[:MAX_SHOWN]!r}")
         name = secrets.token_hex(ID_BYTES)
         row = {
             "id": name,
@@ -179,6 +181,10 @@ class Requests:
             query = query.where(requests.c.state == state.value)
         with reading(self._engine) as connection:
             return [_request(row) for row in reversed(connection.execute(query).mappings().all())]
+
+
+def _names(connection: Connection, table: Table, ean: str) -> bool:
+    return connection.execute(select(table.c.ean).where(table.c.ean == ean).limit(1)).first() is not None
 
 
 def _request(row: RowMapping) -> Request:
