@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
-from kwartier.audit.tail import locked
 from kwartier.audit.checkpoint import read_bounded
+from kwartier.audit.tail import locked
 from kwartier.audit.tiles import ENTRIES, MAX_BUNDLE_BYTES, TILE, WIDTH, Place, unpack
 
 

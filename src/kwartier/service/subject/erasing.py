@@ -21,6 +21,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from kwartier.clock import local_day
 from kwartier.database import writing
+from kwartier.gate.blocks import retire
 from kwartier.gate.holds import KEEPING, Holds
 from kwartier.service.home import Home
 from kwartier.service.subject import records
@@ -29,6 +30,7 @@ from kwartier.service.subject.rules import Days, Decision, Kind, Outcome, decide
 from kwartier.tables import (
     access_connections,
     accesses,
+    approvals,
     claim_events,
     claims,
     dues,
@@ -156,6 +158,8 @@ def _end_links(connection: Connection, request: str, ean: str, decision: Decisio
     _scrub(connection, ean, decision.erased, today)
     if not decision.refused and len(ended) == len(rows):
         connection.execute(delete(persons).where(persons.c.ean == ean))
+        # Whoever lives there next is somebody else, and not counted in the place of who has left.
+        retire(connection, [ean])
 
 
 def _scrub(connection: Connection, ean: str, erased: Sequence[Days], today: date) -> None:
@@ -185,6 +189,8 @@ def _scrub(connection: Connection, ean: str, erased: Sequence[Days], today: date
         connection.execute(
             delete(access_connections).where(access_connections.c.access == name, access_connections.c.ean == ean)
         )
+    # What two had to want is told in words to who approves it; there a connection stands by its name.
+    connection.execute(update(approvals).where(approvals.c.text.contains(ean)).values(text=""))
     for one in connection.execute(select(holds).where(holds.c.ean == ean)).mappings().all():
         if _covers(erased, (one["valid_from"], one["valid_to"])):
             connection.execute(delete(holds).where(holds.c.id == one["id"]))
