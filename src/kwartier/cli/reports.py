@@ -11,6 +11,7 @@ import typer
 from kwartier.cli.options import HomeOption, JsonOption, home_folder, home_given, say
 
 if TYPE_CHECKING:
+    from kwartier.service.home import Home
     from kwartier.service.reports.facts import Facts
     from kwartier.service.reports.page import Report
 
@@ -31,9 +32,13 @@ def register(
     form: FormatOption = Format.MD, out: OutOption = None, as_json: JsonOption = False, home: HomeOption = None
 ) -> None:
     """Print the register of processing (AVG art. 30) from the tables that this installation works by."""
+    from kwartier.service.home import open_home
+    from kwartier.service.reports.register import measures_of
     from kwartier.service.reports.register import register as made
 
-    _write(made(_facts(home_folder(home))), Format.JSON if as_json else form, out)
+    with open_home(home_folder(home)) as opened:
+        report = made(_facts(opened), measures_of(opened))
+    _write(report, Format.JSON if as_json else form, out)
 
 
 def dictionary(
@@ -41,23 +46,25 @@ def dictionary(
 ) -> None:
     """Print what is read of a meter, how often and what for, and what is never read; without an installation, too."""
     from kwartier.service import settings
-    from kwartier.service.home import named_home
+    from kwartier.service.home import named_home, open_home
     from kwartier.service.reports.dictionary import dictionary as made
 
     folder = home_folder(home)
     wanted = named_home(home_given(home)) or settings.there(folder)
-    _write(made(_facts(folder) if wanted else None), Format.JSON if as_json else form, out)
+    report = made()
+    if wanted:
+        with open_home(folder) as opened:
+            report = made(_facts(opened))
+    _write(report, Format.JSON if as_json else form, out)
 
 
-def _facts(folder: Path) -> "Facts":
+def _facts(home: "Home") -> "Facts":
     from datetime import timedelta
 
-    from kwartier.service.home import open_home
     from kwartier.service.night import yesterday
     from kwartier.service.reports.facts import facts_of
 
-    with open_home(folder) as opened:
-        return facts_of(opened, yesterday(time.time()) + timedelta(days=1))
+    return facts_of(home, yesterday(time.time()) + timedelta(days=1))
 
 
 def _write(report: "Report", form: Format, out: Path | None) -> None:

@@ -61,6 +61,8 @@ class Script:
     meters: int
     days: int
     """Local days that are read, each in a night of its own; nothing of the director's goes wrong in the last."""
+    first_day: date = FIRST_DAY
+    """The first of them."""
     trouble: Trouble = USUAL
     climate: Climate = WILD
 
@@ -131,7 +133,7 @@ class Rehearsal:
         self._chance = random.Random(script.seed)
         self._home = folder / "home"
         self._files = folder / "fleet"
-        self._epoch = midnight(FIRST_DAY + timedelta(days=1), TIMEZONE) - 2 * EARLY_S
+        self._epoch = midnight(script.first_day + timedelta(days=1), TIMEZONE) - 2 * EARLY_S
         self._loop = loop
         self._storm = Storm(random.Random(self._chance.getrandbits(64)), script.climate)
         loop.network.weather = self._storm
@@ -160,7 +162,7 @@ class Rehearsal:
 
     async def run(self) -> Outcome:
         """All nights."""
-        days = [FIRST_DAY + timedelta(days=number) for number in range(self._script.days)]
+        days = [self._script.first_day + timedelta(days=number) for number in range(self._script.days)]
         await self._settle_in()
         for day in days:
             await self._night(day, is_last=day == days[-1])

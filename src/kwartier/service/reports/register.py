@@ -13,6 +13,8 @@ from importlib.resources import files
 from pydantic import ConfigDict, TypeAdapter
 
 from kwartier.gate.purposes import Hold, Need, Purpose, purposes
+from kwartier.service.auditing import log_folder, log_signer, witness_key
+from kwartier.service.home import Home
 from kwartier.service.reports.dictionary import yes_or_no
 from kwartier.service.reports.facts import Facts, UseCase
 from kwartier.service.reports.page import Column, Report, Said, Section
@@ -71,6 +73,16 @@ def texts() -> Texts:
     """What the register says beside the tables of the program."""
     table = tomllib.loads(files("kwartier.service.reports").joinpath(FILE).read_text("utf-8"))
     return TypeAdapter(Texts).validate_python(table)
+
+
+def measures_of(home: Home) -> tuple[Measure, ...]:
+    """The measures of one installation that its settings do not tell alone: its audit log, and who vouches for it."""
+    if not log_folder(home.path).exists():
+        return (Measure(what="audit log", how="nothing was looked at yet"),)
+    witness = witness_key(home.settings)
+    told = "no witness" if witness is None else f"witness {witness.name}"
+    key = log_signer(home.path, home.vault).verifier
+    return (Measure(what="audit log", how=f"{key.name}, every use a record before the first row; {told}"),)
 
 
 def register(facts: Facts, measures: Sequence[Measure] = ()) -> Report:
