@@ -1,6 +1,7 @@
 """``kwartier fleet``."""
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -198,6 +199,7 @@ def test_no_command_reaches_what_another_grid_operator_has(
         "exchange": (ean(2), *exchange, "--closing-import", 1, "--opening-import", 1),
         "move": ("A", "--to", ean(2), "--on", "2026-03-20"),
         "switch": (ean(2), "--brp", "b", "--on", "2026-03-20"),
+        "readout": (ean(2), "opted-out", "--on", "2026-03-20"),
         "show": ("T",),
         "list": ("--json",),
         "suppliers": ("--json",),
@@ -210,3 +212,35 @@ def test_no_command_reaches_what_another_grid_operator_has(
         assert '"s"' not in ran.out
     monkeypatch.delenv("KWARTIER_DSO")
     assert fleet("show", "T", "--json").out == everything
+
+
+# Who is read from afar.
+
+
+def test_a_connection_that_opts_out_is_listed_until_it_comes_back(fleet: Command, tmp_path: Path) -> None:
+    fleet("import", write(tmp_path / "fleet.csv", row("A")))
+    assert "is opted-out from 2026-03-20 on" in fleet("readout", ean(1), "opted-out", "--on", "2026-03-20").err
+    assert "was opted-out already" in fleet("readout", ean(1), "opted-out", "--on", "2026-03-21").err
+    listed = json.loads(fleet("readout", "--on", "2026-03-22", "--json").out)
+    assert listed == {"not_read": [{"ean": ean(1), "readout": "opted-out"}]}
+    assert json.loads(fleet("readout", "--on", "2026-03-19", "--json").out) == {"not_read": []}
+    back = tmp_path / "readouts.csv"
+    back.write_text(f"ean,readout,valid_from\n{ean(1)},remote,2026-04-01\n")
+    assert "1 changed" in fleet("readout", "--file", back).err
+    assert json.loads(fleet("readout", "--on", "2026-04-01", "--json").out) == {"not_read": []}
+
+
+def test_connections_are_shown_to_the_role_registry_alone(
+    fleet: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet("import", write(tmp_path / "fleet.csv", row("A")))
+    assert ean(1) in fleet("list").out
+    with (Path(os.environ["KWARTIER_HOME"]) / "kwartier.toml").open("a") as out:
+        out.write('[roles]\n"os:*" = ["operator"]\n')
+    ran = fleet("list", "--json")
+    assert (json.loads(ran.out), ean(1) in ran.err) == ({"meters": [{"meter": "A", "ean": ""}]}, False)
+    assert "role registry" in ran.err
+    for words in (("show", ean(1)), ("readout", ean(1), "opted-out")):
+        ran = fleet(*words)
+        assert (ran.code, ran.out) == (1, "")
+        assert "[no-role]" in ran.err

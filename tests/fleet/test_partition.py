@@ -12,6 +12,7 @@ from sqlalchemy import Engine, select
 from kwartier.database import reading
 from kwartier.errors import InputError
 from kwartier.fleet.mutations import Exchange
+from kwartier.fleet.readout import Mode
 from kwartier.fleet.registry import Registry
 from kwartier.tables import metadata
 from tests.fleet.test_registry import AT, ean, row, write
@@ -52,6 +53,11 @@ def modules(registry: Registry, folder: Path) -> None:
     refused(lambda: registry.import_modules(write(folder / "m.csv", one), at=AT))
 
 
+def readouts(folder: Path, one: str) -> Path:
+    (folder / "readouts.csv").write_text(f"ean,readout,valid_from\n{one},opted-out,{DAY}\n")
+    return folder / "readouts.csv"
+
+
 def listed(registry: Registry) -> None:
     assert [one[0] for day in (None, DAY) for one in registry.list(day)] == ["O1", "O1"]
 
@@ -70,6 +76,12 @@ OPERATIONS: dict[str, Callable[[Registry, Path], None]] = {
         lambda: registry.move("O1", to=ean(2), on=DAY, at=AT),
     ),
     "switch": lambda registry, _: refused(lambda: registry.switch(ean(2), brp="mine", on=DAY, at=AT)),
+    "state_readout": lambda registry, _: refused(lambda: registry.state_readout(ean(2), Mode.OPTED_OUT, on=DAY, at=AT)),
+    "import_readouts": lambda registry, folder: refused(
+        lambda: registry.import_readouts(readouts(folder, ean(2)), at=AT)
+    ),
+    "not_read": lambda registry, _: empty(list(registry.not_read(DAY, NEXT))),
+    "demand_connection": lambda registry, _: refused(lambda: registry.demand_connection(ean(2))),
     "history": lambda registry, _: refused(lambda: registry.history(THEIRS), lambda: registry.history(ean(2))),
     "meter": lambda registry, _: refused(lambda: registry.meter(THEIRS)),
     "meters": lambda registry, _: empty(registry.meters([THEIRS], DAY)),
@@ -97,6 +109,7 @@ def test_an_operator_reaches_nothing_of_another(operation: str, engine: Engine, 
     whole.import_file(write(tmp_path / "fleet.csv", *rows), at=AT)
     theirs = {"meter": THEIRS, "kind": "communication", "type": "t", "supplier": "s"}
     whole.import_modules(write(tmp_path / "modules.csv", theirs), at=AT)
+    whole.state_readout(ean(2), Mode.NOT_REMOTE, on=DAY, at=AT)
     before = everything(engine)
     OPERATIONS[operation](Registry(engine, dso="north"), tmp_path)
     assert everything(engine) == before

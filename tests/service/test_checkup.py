@@ -51,6 +51,8 @@ def test_a_new_home_is_well_in_every_respect(home: Path) -> None:
         "database",
         "title",
         "disk",
+        "encryption",
+        "audit log",
         "companions",
         "meters",
         "meters without keys",

@@ -109,7 +109,11 @@ class Registry:
     def not_read(self, start: date, end: date) -> dict[str, Mode]:
         """The connections that are not read from afar on some of the local days."""
         with reading(self._engine) as connection:
-            return readout.not_read(connection, start, end)
+            found = readout.not_read(connection, start, end)
+            if not self._dso:
+                return found
+            ours = select(connections.c.ean).where(connections.c.dso == self._dso, connections.c.known_until == FOREVER)
+            return {ean: found[ean] for ean in connection.execute(ours).scalars() if ean in found}
 
     def demand_connection(self, ean: str) -> None:
         """Raise ``InputError`` unknown-connection unless there is one called so."""
