@@ -8,9 +8,10 @@ What a driver complains about leaves this room as one of our errors, without the
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from importlib.resources import as_file, files
+from itertools import islice
 from pathlib import Path
 
 from alembic import command
@@ -45,6 +46,10 @@ IDLE_S = 15
 stopped, has locked is free again before others take over what it was at work on."""
 _PROBES = 3
 SYNCHRONOUS_FULL = 2
+ROWS = 10_000
+"""Rows that go to the driver at once."""
+Line = tuple[object, ...]
+"""The values of a row, as the driver takes them."""
 MAX_SAID = 200
 """Characters of a driver's complaint that are passed on."""
 _WRITES = "kwartier_writes"
@@ -207,6 +212,22 @@ def replace_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> N
     keys = [column.name for column in table.primary_key]
     values = {name: fresh.excluded[name] for name in rows[0] if name not in keys}
     connection.execute(fresh.on_conflict_do_update(index_elements=keys, set_=values), [dict(row) for row in rows])
+
+
+def insert_lines(connection: Connection, table: Table, lines: Iterable[Line]) -> None:
+    """Insert rows with a value for every column, in the order of the table, as the driver takes them: days as ISO texts."""
+    names = ", ".join(column.name for column in table.columns)
+    marks = ", ".join("?" * len(table.columns))
+    place = connection.dialect.identifier_preparer.format_table(table)
+    many(connection, f"INSERT INTO {place} ({names}) VALUES ({marks})", lines)
+
+
+def many(connection: Connection, statement: str, lines: Iterable[Line]) -> None:
+    """A statement (with ? for each value) for some rows, to the driver as it is: SQLAlchemy does much for each of them."""
+    text = statement.replace("?", "%s") if connection.dialect.name == "postgresql" else statement
+    remaining = iter(lines)
+    while batch := list(islice(remaining, ROWS)):
+        connection.exec_driver_sql(text, batch)
 
 
 @contextmanager

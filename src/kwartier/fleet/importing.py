@@ -13,11 +13,11 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, delete
 
 from kwartier import clock, rowfile
-from kwartier.database import without_indices
+from kwartier.database import Line, without_indices
 from kwartier.errors import InputError
 from kwartier.fleet.columns import VALID_FROM, columns, misfit
 from kwartier.fleet.periods import ALWAYS, OPEN, Change, Facts, Version, covering, stated
-from kwartier.fleet.versions import BATCH, CONNECTIONS, METERS, Line, after, changing, dates
+from kwartier.fleet.versions import BATCH, CONNECTIONS, METERS, after, changing, dates
 from kwartier.rowfile import BadRow, Chunk, Problem, Value, paused_collection
 from kwartier.tables import layouts
 

@@ -6,25 +6,21 @@ Bulk statements go to the driver as they are: for a million rows what SQLAlchemy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from itertools import islice
 
 from sqlalchemy import Connection, Engine, Table, select
 
-from kwartier.database import writing
+from kwartier.database import Line, insert_lines, many, writing
 from kwartier.fleet.periods import Change, Version
 from kwartier.tables import FOREVER, connections, meters, modules
 
 BATCH = 500
 """Keys in one question."""
-ROWS = 10_000
-"""Rows that go to the driver at once."""
 CACHE_KIB = 65_536
 """What SQLite may keep in memory during a change: an import in no order touches many pages again and again."""
 _CHANGES_LOCK = 0x6B77_666C
 """The advisory lock under which PostgreSQL lets one process at a time change the registry."""
 
 Key = tuple[str, ...]
-Line = tuple[object, ...]
 
 
 @contextmanager
@@ -77,15 +73,13 @@ class Dated:
         closed = [(key, one) for key, several in changes.items() for change in several for one in change.closed]
         where = " AND ".join(f"{name} = ?" for name in (*self.keys, "known_at", "valid_from"))
         lines = [(at, *key, one.known_at, one.start.isoformat()) for key, one in closed]
-        _many(connection, f"UPDATE {_table(connection, self.table)} SET known_until = ? WHERE {where}", lines)
+        many(connection, f"UPDATE {_table(connection, self.table)} SET known_until = ? WHERE {where}", lines)
         added = ((key, *one) for key, several in changes.items() for change in several for one in change.added)
         self.add(connection, ((*key, *dates(start, end, at), *facts) for key, start, end, facts in added))
 
     def add(self, connection: Connection, lines: Iterable[Line]) -> None:
         """Insert rows: the keys, the four dates, the facts."""
-        marks = ", ".join("?" * len(self.table.columns))
-        names = ", ".join(column.name for column in self.table.columns)
-        _many(connection, f"INSERT INTO {_table(connection, self.table)} ({names}) VALUES ({marks})", lines)
+        insert_lines(connection, self.table, lines)
 
 
 def dates(start: date, end: date, at: int) -> Line:
@@ -96,13 +90,6 @@ def dates(start: date, end: date, at: int) -> Line:
 def after(at: int, versions: Iterable[Version]) -> int:
     """``at``, or the second after the newest of ``versions``: knowledge has an order even where clocks have none."""
     return max((at, *(one.known_at + 1 for one in versions)))
-
-
-def _many(connection: Connection, statement: str, lines: Iterable[Line]) -> None:
-    text = statement.replace("?", "%s") if connection.dialect.name == "postgresql" else statement
-    remaining = iter(lines)
-    while batch := list(islice(remaining, ROWS)):
-        connection.exec_driver_sql(text, batch)
 
 
 def _table(connection: Connection, table: Table) -> str:

@@ -17,10 +17,10 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Engine, insert
+from sqlalchemy import Connection, Engine
 
 from kwartier.clock import local_day
-from kwartier.database import reading, writing
+from kwartier.database import insert_lines, reading, writing
 from kwartier.errors import Denied, InputError
 from kwartier.fleet.readout import not_read
 from kwartier.fleet.registry import Registry
@@ -200,19 +200,11 @@ def what(purpose: str, scope: Scope) -> str:
 
 
 def _write_down(connection: Connection, use: Use, verdict: Verdict, at: int) -> None:
-    row = {
-        "id": use.grant,
-        "at": at,
-        "actor": use.actor,
-        "purpose": use.purpose,
-        "reason": use.reason,
-        "scope": _written(use.scope),
-        "recipient": use.recipient,
-        "verdict": verdict.rule,
-    }
-    connection.execute(insert(accesses), [row])
+    scope = _written(use.scope)
+    line = (use.grant, at, use.actor, use.purpose, use.reason, scope, use.recipient, verdict.rule)
+    insert_lines(connection, accesses, [line])
     if use.scope.named and verdict.allowed:
-        connection.execute(insert(access_connections), [{"access": use.grant, "ean": ean} for ean in use.scope.named])
+        insert_lines(connection, access_connections, [(use.grant, ean) for ean in use.scope.named])
 
 
 def _written(scope: Scope) -> str:

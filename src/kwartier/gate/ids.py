@@ -65,10 +65,8 @@ class Ids:
             if year is not None and len(ids) > MANY:
                 query = select(reading_ids.c.id, reading_ids.c.ean, reading_ids.c.meter, reading_ids.c.year)
                 wanted = set(ids)
-                for identity, *link in connection.execute(query.where(reading_ids.c.year == year)):
-                    if identity in wanted:
-                        found[identity] = Link._make(link)
-                return found
+                rows = connection.execute(query.where(reading_ids.c.year == year)).all()
+                return {row[0]: Link(row[1], row[2], row[3]) for row in rows if row[0] in wanted}
             for first in range(0, len(ids), BATCH):
                 query = select(reading_ids).where(reading_ids.c.id.in_(ids[first : first + BATCH]))
                 found.update((row.id, Link(row.ean, row.meter, row.year)) for row in connection.execute(query))

@@ -36,7 +36,7 @@ _used_in: set[int] = set()
 class Log:
     """The log of the raw table under ``folder``; used by one thread at a time."""
 
-    __slots__ = ("_known", "_seen_ns", "_table", "root")
+    __slots__ = ("_known", "_seen_ns", "_table", "root", "version")
 
     def __init__(self, folder: Path, *, encrypted: bool) -> None:
         _refuse_fork()
@@ -53,6 +53,8 @@ class Log:
             configuration={**CONFIGURATION, ENCRYPTION: said},
             raise_if_key_not_exists=False,
         )
+        self.version = self._table.version()
+        """As it was last seen."""
         self._seen_ns = 0
         self._known: tuple[int, dict[date, list[str]]] = (-1, {})
         found = self._table.metadata().configuration.get(ENCRYPTION)
@@ -63,6 +65,7 @@ class Log:
         """See what others committed."""
         _refuse_fork()
         self._table.update_incremental()
+        self.version = self._table.version()
 
     def look(self) -> None:
         """See what others committed, where a look a moment ago is as good: for readers, and never before a commit."""
@@ -71,11 +74,6 @@ class Log:
         if changed_ns != self._seen_ns or not is_settled:
             self.refresh()
             self._seen_ns = changed_ns
-
-    @property
-    def version(self) -> int:
-        """The version of the table, as it was last seen."""
-        return self._table.version()
 
     def transaction(self, name: str) -> int | None:
         """The version of an application's transaction; None where there was none."""
