@@ -9,10 +9,10 @@ import pyarrow.parquet
 import pytest
 from sqlalchemy import Engine, func, select
 
+from kwartier import database as database_module
 from kwartier.cosem import companion as companions
 from kwartier.cosem import layout as layouts
 from kwartier.errors import InputError
-from kwartier.fleet import versions as versions_module
 from kwartier.fleet.ean import check_digit
 from kwartier.fleet.registry import Registry
 from kwartier.fleet.visits import Visits
@@ -242,7 +242,7 @@ def test_nothing_is_left_of_an_import_that_fails_at_its_end(
 ) -> None:
     """Three times rows go to the driver, and the last one fails: the first two are not there either."""
     rows = [row(f"M{number:04d}", ean=ean(number)) for number in range(30)]
-    path, send, calls = write(tmp_path / "fleet.csv", *rows), versions_module._many, []
+    path, send, calls = write(tmp_path / "fleet.csv", *rows), database_module.many, []
 
     def fail(*arguments: object) -> None:
         calls.append(arguments)
@@ -251,7 +251,7 @@ def test_nothing_is_left_of_an_import_that_fails_at_its_end(
         send(*arguments)  # type: ignore[arg-type] # passed on as they came
 
     with monkeypatch.context() as patched:
-        patched.setattr(versions_module, "_many", fail)
+        patched.setattr(database_module, "many", fail)
         with pytest.raises(OSError, match="stops here"):
             registry.import_file(path, at=AT)
     assert counts(engine) == (0, 0)
