@@ -1,7 +1,7 @@
 """What the audit log says of a use: who, what for, on what ground, of which days, and of whom - by commitments alone.
 
 A record is JSON in one form (keys in order, no white space), so that the same use has the same bytes. It holds no EAN, no
-address, no value, and no words that somebody typed: a reason stands in it as a digest, bound to its grant.
+address, no value, and no words that somebody typed: reason and recipient stand in it as digests, bound to the grant.
 """
 
 import json
@@ -47,12 +47,12 @@ class Use:
             "actor": self.actor,
             "purpose": self.purpose,
             "ground": self.ground,
-            "recipient": self.recipient,
+            "recipient": self._digest(self.recipient) if self.recipient else "",
             "source": scope.source.value,
             "days": days(scope.start, scope.end),
             "channels": list(scope.channels or ()),
             "resolution": "" if scope.resolution is None else scope.resolution.value,
-            "reason": sha256(f"{self.grant}\n{self.reason}".encode()).hexdigest(),
+            "reason": self._digest(self.reason),
         }
         if scope.by:
             found["by"] = scope.by
@@ -61,6 +61,10 @@ class Use:
         if scope.use_case:
             found["use_case"] = scope.use_case
         return written({**found, **more})
+
+    def _digest(self, words: str) -> str:
+        """Words that somebody typed, which may be about anybody: the table of grants has them."""
+        return sha256(f"{self.grant}\n{words}".encode()).hexdigest()
 
 
 def days(start: date, end: date) -> list[str]:
