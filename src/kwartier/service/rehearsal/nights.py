@@ -169,7 +169,7 @@ class Rehearsal:
         with open_home(self._home) as home:
             comparison, broken = promises.values(home, self._files, days, actor=ACTOR)
             self._broken += broken + promises.counters(self._fleet) + promises.settled(home.engine)
-            self._broken += promises.clocks(home.engine, self._fleet)
+            self._broken += promises.clocks(home.engine, self._fleet) + promises.recorded(home, days)
         self._fleet.close()
         met = Counter({f"meter:{name}": count for name, count in self._fleet.met.items()})
         set_clocks = Counter({"clock-set": sum(1 for _ in self._fleet.clock_settings())})

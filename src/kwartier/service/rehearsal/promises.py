@@ -8,16 +8,18 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 from sqlalchemy import Engine, func, select
 
+from kwartier.audit.verify import verify
 from kwartier.clock import QUARTER_S
 from kwartier.collect.claims import MAX_REPEATS, REPEAT, Claims
 from kwartier.collect.due import State
 from kwartier.cosem.clock_steps import CORRECTED
 from kwartier.database import reading
+from kwartier.errors import SecurityError
 from kwartier.gate.policy import Asking
 from kwartier.service.compare import compare_night
 from kwartier.service.home import Home
@@ -44,6 +46,19 @@ def values(home: Home, fleet: Path, days: Sequence[date], *, actor: Asking) -> t
         if not one.is_clean
     ]
     return total, broken
+
+
+def recorded(home: Home, days: Sequence[date]) -> list[str]:
+    """The audit log verifies, byte by byte, and each night asked the gate before it asked a meter."""
+    log = home.log.opened()
+    log.checkpoint()
+    try:
+        verify(log.folder, log.key)
+    except SecurityError as error:
+        return [f"the audit log: {error.detail}"]
+    told = [json.loads(one) for one in log.records(0, log.size)]
+    asked = {one["days"][1] for one in told if one["kind"] == "read"}
+    return [f"{day}: meters were read without a grant" for day in days if f"{day + timedelta(days=1)}" not in asked]
 
 
 def one_read(home: Home, fleet: WatchedFleet, visit_day: date) -> list[str]:
