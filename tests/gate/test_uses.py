@@ -76,7 +76,7 @@ def test_a_look_at_one_connection_is_one_record_that_names_nobody(engine: Engine
         "grant": grant.id,
         "actor": "os:eva",
         "purpose": "complaint",
-        "ground": "AVG art. 16",
+        "ground": "AVG art. 16 (text not verified)",
         "recipient": sha256(f"{grant.id}\nJansen".encode()).hexdigest(),
         "source": "store",
         "days": [f"{DAY}", f"{AFTER}"],

@@ -129,7 +129,7 @@ class Gate:
             grant=secrets.token_hex(16),
             actor=actor.name,
             purpose=purpose[:MAX_PURPOSE],
-            ground="" if known is None else known.ground,
+            ground="" if known is None else known.article,
             recipient=recipient[:MAX_WORDS],
             reason=reason[:MAX_WORDS],
             scope=scope if known is None else scope.reduced(known),
