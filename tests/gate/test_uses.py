@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine
 
+from kwartier.audit.tiles import MAX_RECORD_BYTES
 from kwartier.database import writing
-from kwartier.errors import Denied, StateError
+from kwartier.errors import Denied, InputError, StateError
 from kwartier.fleet.readout import Mode, state
 from kwartier.gate import permissions
 from kwartier.gate.grant import APPROVED, Gate, what
@@ -20,8 +21,10 @@ from kwartier.gate.holds import Holds
 from kwartier.gate.ids import Ids
 from kwartier.gate.members import FOLDER, Members
 from kwartier.gate.persons import Persons, commitment
-from kwartier.gate.policy import Approval, Scope
-from kwartier.gate.purposes import Hold, Resolution, Source
+from kwartier.gate.policy import MAX_NAMED, Approval, Scope
+from kwartier.gate.purposes import Hold, Resolution, Source, purposes
+from kwartier.gate.record import Use
+from kwartier.who.actor import MAX_NAME
 from tests.gate.rooms import AT, EVA, InPlainSight, Remembered, Somebody, gate_of
 from tests.gate.test_grant import AFTER, DAY, ean, install
 from tests.gate.test_permissions import CASE
@@ -92,6 +95,28 @@ def test_a_look_at_one_connection_is_one_record_that_names_nobody(engine: Engine
     assert json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False) == text
     list(grant.readings())
     assert len(log.records) == 2, "each use is a record"
+
+
+def test_a_record_of_as_many_as_a_grant_may_name_fits_into_the_log() -> None:
+    eans = tuple(map(ean, range(MAX_NAMED)))
+    scope = replace(ALL, eans=eans, by="x" * 64, area="y" * 64, use_case="z" * 64).reduced(purposes()["settlement"])
+    use = Use(
+        grant="0" * 32,
+        actor="a" * MAX_NAME,
+        purpose="p" * 64,
+        ground="Gedragscode Slim Netbeheer (Stcrt. 2022, 11739) (text not verified)",
+        recipient="r",
+        reason="s",
+        scope=scope,
+    )
+    record = use.record("use", AT, persons=["0" * 64] * MAX_NAMED, table=1 << 40)
+    assert len(record) <= MAX_RECORD_BYTES
+
+
+def test_a_scope_with_endless_names_is_refused(gate: Gate) -> None:
+    with pytest.raises(InputError) as caught:
+        gate.open(actor=EVA, purpose="settlement", scope=replace(ALL, area="x" * 65))
+    assert caught.value.code == "bad-argument"
 
 
 def test_a_look_at_all_leaves_the_root_of_its_list_of_members(

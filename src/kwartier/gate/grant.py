@@ -45,7 +45,7 @@ from kwartier.tables import access_connections, accesses
 
 APPROVED = "grant"
 """The kind of approval that a grant takes."""
-MAX_PURPOSE = 64
+MAX_NAME = 64
 MAX_WORDS = 500
 """Characters that are kept of a reason or a recipient."""
 TIMEZONE = "Europe/Amsterdam"
@@ -111,24 +111,24 @@ class Gate:
     def explain(self, *, actor: Asking, purpose: str, scope: Scope) -> Verdict:
         """What the answer would be, and each rule that leads to it; nothing is shown and nothing written down.
 
-        Raises ``InputError`` bad-day.
+        Raises ``InputError`` bad-day, bad-argument.
         """
-        _check_days(scope)
+        _check(scope)
         with reading(self._rooms.engine) as connection:
             return decide(actor, purpose, scope, self._facts(connection, actor, purpose, scope))
 
     def open(self, *, actor: Asking, purpose: str, scope: Scope, reason: str = "", recipient: str = "") -> "Grant":
         """A grant, written down; a refusal is written down, too.
 
-        Raises ``Denied`` with the code of the rule that says no, and ``InputError`` bad-day, unknown-connection.
+        Raises ``Denied`` with the code of the rule that says no; ``InputError`` bad-day, bad-argument, unknown-connection.
         """
-        _check_days(scope)
+        _check(scope)
         rooms, at = self._rooms, int(self._wall())
         known = purposes().get(purpose)
         use = Use(
             grant=secrets.token_hex(16),
             actor=actor.name,
-            purpose=purpose[:MAX_PURPOSE],
+            purpose=purpose[:MAX_NAME],
             ground="" if known is None else known.article,
             recipient=recipient[:MAX_WORDS],
             reason=reason[:MAX_WORDS],
@@ -221,7 +221,10 @@ def _written(scope: Scope) -> str:
     return json.dumps({name: value for name, value in found.items() if value})
 
 
-def _check_days(scope: Scope) -> None:
+def _check(scope: Scope) -> None:
+    for name in ("by", "area", "use_case", "approval"):
+        if len(getattr(scope, name)) > MAX_NAME:
+            raise InputError("bad-argument", f"{name} is longer than {MAX_NAME} characters")
     if scope.days < 1:
         raise InputError("bad-day", f"from {scope.start} up to {scope.end} there is no day")
     if scope.start == date.min:  # a first day is opened by the closing of the day before

@@ -14,7 +14,7 @@ from kwartier.fleet.readout import Mode
 from kwartier.gate.purposes import Hold, Need, Purpose, Resolution, Source, purposes
 
 MAX_SHOWN = 40
-MAX_NAMED = 1_000
+MAX_NAMED = 100
 """Connections that one grant may name: each has its place in the record of every use."""
 ALLOWED = "granted"
 OWN = "own"
