@@ -22,7 +22,11 @@ ONE_DAY = timedelta(days=1)
 
 @pytest.mark.parametrize(
     ("middle", "quarters"),
-    [(date(2026, 3, 29), 92), (date(2026, 6, 10), 96), (date(2026, 10, 25), 100)],
+    [
+        (date(2026, 3, 29), 92),
+        pytest.param(date(2026, 6, 10), 96, marks=pytest.mark.long),
+        pytest.param(date(2026, 10, 25), 100, marks=pytest.mark.long),
+    ],
     ids=str,
 )
 def test_one_read_a_day_at_most_on_days_of_every_length(middle: date, quarters: int) -> None:
