@@ -53,6 +53,7 @@ def test_without_a_guard_a_promise_is_broken(guard: str, monkeypatch: pytest.Mon
     assert any(GUARDS[guard][1] in one for one in found.broken), found.broken
 
 
+@pytest.mark.long
 def test_other_tries_that_wait_in_the_database_break_no_promise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "MAX_KEPT", 0)
     real, put_aside = Desk.give_back, 0
