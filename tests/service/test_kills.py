@@ -175,7 +175,7 @@ def test_a_hundred_kills_lose_nothing(tmp_path: Path) -> None:
 def test_a_process_that_is_stopped_and_wakes_up_after_its_lease_does_no_harm(
     tmp_path: Path, kind: str, step: Step
 ) -> None:
-    """Not within a transaction: on SQLite the others would wait for it, and so they would on PostgreSQL in the middle of a batch.
+    """Not within a transaction: on SQLite the others would wait for it, and on PostgreSQL in the middle of a batch, too.
 
     That only whoever stopped it can end. So it is stopped where the thread that writes is between two of them.
     """
