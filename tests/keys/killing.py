@@ -26,7 +26,8 @@ KEYS = tuple(
     for title in ("4b57540000000001", "4b57540000000002")
 )
 """Two encryption keys under two system titles."""
-RECORD = struct.Struct(">BQ")
+RECORD = struct.Struct(">B7xQ")
+"""16 bytes, so that none lies on two pages of a file: between two pages even one write can be cut off by a kill."""
 MAX_TAKEN = 8
 JOIN_S = 60.0
 JITTER_S = 0.01
