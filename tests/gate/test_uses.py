@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from kwartier.audit.tiles import MAX_RECORD_BYTES
 from kwartier.database import writing
@@ -273,9 +273,9 @@ class Approved:
         """As it was given."""
         return self.given if (name, kind, what) == ("a1", APPROVED, self.exactly) else None
 
-    def spend(self, name: str, kind: str, what: str) -> None:
+    def spend(self, connection: Connection, name: str, kind: str, what: str, *, at: int) -> None:
         """Remember that it is gone."""
-        assert (kind, what) == (APPROVED, self.exactly)
+        assert (kind, what, at) == (APPROVED, self.exactly, AT)
         self.spent.append(name)
 
 

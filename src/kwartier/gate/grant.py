@@ -10,7 +10,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -63,8 +63,8 @@ class Approvals(Protocol):
         """The approval called ``name``, if it is of this kind and of exactly this."""
         ...
 
-    def spend(self, name: str, kind: str, what: str) -> None:
-        """Use it up: it serves once."""
+    def spend(self, connection: Connection, name: str, kind: str, what: str, *, at: int) -> None:
+        """Use it up, as a part of the caller's transaction: it serves once. Raises ``Denied`` where it is of no use."""
         ...
 
 
@@ -137,6 +137,8 @@ class Gate:
         with writing(rooms.engine) as connection:
             verdict = decide(actor, purpose, scope, self._facts(connection, actor, purpose, scope))
             meters = self._meters_of(scope) if verdict.allowed else {}
+            if known is not None and verdict.allowed and Need.FOUR_EYES in known.needs:
+                verdict = self._spent(connection, verdict, purpose, scope, at)
             _write_down(connection, use, verdict, at)
             if known is not None and verdict.allowed:
                 persons = rooms.persons.commitments(connection, use.scope.named, use.grant, at=at)
@@ -144,11 +146,19 @@ class Gate:
         if known is None or not verdict.allowed:
             rooms.log.append([use.record("denied", at, **refusal(verdict))])
             raise Denied(verdict.rule, f"{verdict.reason} ({verdict.article})")
-        if Need.FOUR_EYES in known.needs and rooms.approvals is not None:
-            rooms.approvals.spend(scope.approval, APPROVED, what(purpose, scope))
         if scope.source is Source.METER:
             rooms.log.append([use.record("read", at, persons=persons)])
         return Grant(use, known, rooms, self._opened, meters, persons=persons, excluded=excluded, wall=self._wall)
+
+    def _spent(self, connection: Connection, verdict: Verdict, purpose: str, scope: Scope, at: int) -> Verdict:
+        """The verdict with the approval used up, or the one that says why it is of no use any more."""
+        if self._rooms.approvals is None:
+            return verdict
+        try:
+            self._rooms.approvals.spend(connection, scope.approval, APPROVED, what(purpose, scope), at=at)
+        except Denied as error:
+            return replace(verdict, allowed=False, rule=error.code, reason=error.detail)
+        return verdict
 
     def _facts(self, connection: Connection, actor: Asking, purpose: str, scope: Scope) -> Facts:
         """What the rules have to know of this question."""

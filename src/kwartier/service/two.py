@@ -1,10 +1,8 @@
 """Grants that take two: one asks for exactly what will be looked at, another approves it, and it is looked at once."""
 
-import time
-from collections.abc import Callable
 from hashlib import sha256
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from kwartier.gate.grant import APPROVED, what
 from kwartier.gate.policy import Approval, Scope
@@ -19,22 +17,21 @@ def pairs_of(engine: Engine, settings: Settings) -> Pairs:
 
 
 class Approvals:
-    """What the gate asks about approvals. ``wall`` gives UTC seconds."""
+    """What the gate asks about approvals."""
 
-    __slots__ = ("_pairs", "_wall")
+    __slots__ = ("_pairs",)
 
-    def __init__(self, pairs: Pairs, wall: Callable[[], float] = time.time) -> None:
+    def __init__(self, pairs: Pairs) -> None:
         self._pairs = pairs
-        self._wall = wall
 
     def look(self, name: str, kind: str, what: str) -> Approval | None:
         """The approval called ``name``, if it is of this kind and of exactly this."""
         found = self._pairs.look(name, kind, _digest(what))
         return None if found is None else Approval(requested_by=found[0], approved_by=found[1])
 
-    def spend(self, name: str, kind: str, what: str) -> None:
-        """Use it up. Raises ``Denied`` as :meth:`kwartier.who.pairs.Pairs.spend`."""
-        self._pairs.spend(name, kind, _digest(what), at=int(self._wall()))
+    def spend(self, connection: Connection, name: str, kind: str, what: str, *, at: int) -> None:
+        """Use it up, as a part of the caller's transaction. Raises as :meth:`kwartier.who.pairs.Pairs.spend`."""
+        self._pairs.spend_within(connection, name, kind, _digest(what), at=at)
 
 
 def approvals_of(engine: Engine, settings: Settings) -> Approvals:

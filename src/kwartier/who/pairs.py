@@ -147,16 +147,20 @@ class Pairs:
         Raises ``Denied`` other-operation, not-approved, approval-over, same-actor; ``InputError`` unknown-approval.
         """
         with writing(self._engine) as connection:
-            row = _row(connection, name)
-            if (row["kind"], row["digest"]) != (kind, digest):
-                raise Denied("other-operation", f"approval {name} is for another operation than this {kind}")
-            # Once more: that two names are one person may have been found out since.
-            if row["approved_by"] is not None and self._is_one(row["asked_by"], row["approved_by"]):
-                raise Denied("same-actor", f"{row['asked_by']} asked for it, and {row['approved_by']} is no other")
-            ripe = and_(approvals.c.approved_at > at - SPEND_WITHIN_S, approvals.c.spent_at.is_(None))
-            taken = update(approvals).where(approvals.c.id == name, ripe)
-            if not connection.execute(taken.values(spent_at=at)).rowcount:
-                _refuse(row, at)
+            self.spend_within(connection, name, kind, digest, at=at)
+
+    def spend_within(self, connection: Connection, name: str, kind: str, digest: str, *, at: int) -> None:
+        """The same as a part of the caller's transaction: it is gone if, and only if, what it was for is written down."""
+        row = _row(connection, name)
+        if (row["kind"], row["digest"]) != (kind, digest):
+            raise Denied("other-operation", f"approval {name} is for another operation than this {kind}")
+        # Once more: that two names are one person may have been found out since.
+        if row["approved_by"] is not None and self._is_one(row["asked_by"], row["approved_by"]):
+            raise Denied("same-actor", f"{row['asked_by']} asked for it, and {row['approved_by']} is no other")
+        ripe = and_(approvals.c.approved_at > at - SPEND_WITHIN_S, approvals.c.spent_at.is_(None))
+        taken = update(approvals).where(approvals.c.id == name, ripe)
+        if not connection.execute(taken.values(spent_at=at)).rowcount:
+            _refuse(row, at)
 
     def _is_one(self, first: str, second: str) -> bool:
         """Whether two names are one person, as far as anybody said so."""

@@ -95,14 +95,14 @@ def erase(home: Home, wish: Wish, *, wall: Callable[[], float]) -> Answer:
     """
     at = int(wall())
     today = local_day(at, TIMEZONE)
-    approvals = home.rooms().approvals
-    if wish.approval and approvals is not None:
-        approvals.spend(wish.approval, APPROVED, what(wish))
+    approved = home.rooms().approvals
     store = Requests(home.engine)
     receipt = secrets.token_hex(RECEIPT_BYTES)
     with writing(home.engine) as connection:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("PRAGMA secure_delete=ON")  # what is deleted is overwritten, too
+        if wish.approval and approved is not None:
+            approved.spend(connection, wish.approval, APPROVED, what(wish), at=at)
         kept = [
             (one.start, one.end)
             for one in Holds(home.engine).of(connection, wish.ean)
