@@ -12,7 +12,7 @@ import pytest
 from kwartier.audit.checkpoint import FILE_NAME, Checkpoint
 from kwartier.audit.cosigning import HttpWitness, ask
 from kwartier.audit.log import Log, TileSince
-from kwartier.audit.note import Signature, Signer, new_key, to_base64
+from kwartier.audit.note import Signature, Signer, VerifierKey, new_key, to_base64
 from kwartier.audit.proof import read_checkpoint
 from kwartier.audit.verify import verify
 from kwartier.audit.witness import KEY_FILE, MAX_BODY_BYTES, PATH, SIZE_TYPE, Server, Witness, last_seen, state_file
@@ -24,9 +24,9 @@ HERE = "127.0.0.1"
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[tuple[Witness, str]]:
-    """A witness of the tests' log, and its address."""
-    witness = Witness(folder, [KEY], wall=lambda: AT + 0.9)
+def serving(folder: Path, log: VerifierKey = KEY) -> Iterator[tuple[Witness, str]]:
+    """A witness of a log, by default that of the tests, and its address."""
+    witness = Witness(folder, [log], wall=lambda: AT + 0.9)
     server = Server(witness, HERE, 0)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()

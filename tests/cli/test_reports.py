@@ -50,6 +50,7 @@ def test_both_say_what_the_installation_decided(command: Command, tmp_path: Path
         table = json.loads(ran.out)
         assert table["report"] == name
         assert 'not encrypted (encryption = \\"none\\")' in ran.out
+        assert ("a test" in ran.out) == (name == "register"), "who decided on that stands in the register"
         assert command(name, "--home", home, "--format", "json").out == ran.out
         needs_nothing(command(name, "--home", home, "--format", "html").out)
     assert "Net B.V." in command("register", "--home", home).out

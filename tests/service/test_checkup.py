@@ -14,6 +14,7 @@ from kwartier.keys.vault import ENVIRONMENT, FILE_NAME
 from kwartier.service.checkup import FAIL, OK, WARN, Check, checkup
 from kwartier.service.files import MOST_KEPT_BYTES, room_for
 from kwartier.service.home import DATABASE_FILE, create_home, open_home
+from tests.audit.test_witness import serving
 from tests.fleet.test_registry import row
 from tests.fleet.test_registry import write as write_rows
 
@@ -173,3 +174,33 @@ def test_of_a_large_disk_no_more_is_kept_than_is_needed(tmp_path: Path, monkeypa
     usage = SimpleNamespace(total=1 << 50, used=0, free=MOST_KEPT_BYTES + 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     assert room_for(tmp_path / "not" / "there").is_enough
+
+
+def test_a_log_without_a_witness_or_whose_witness_is_away_is_warned_of(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_home(home) as opened:
+        opened.log.append([b"one"])
+        key = opened.log.opened().key
+    assert "without a witness" in check(home, "audit log").detail
+    with serving(tmp_path / "witness", key) as (witness, address):
+        monkeypatch.setenv("KWARTIER_AUDIT_WITNESS", address)
+        monkeypatch.setenv("KWARTIER_AUDIT_WITNESS_KEY", str(witness.key))
+        found = check(home, "audit log")
+        assert (found.state, "is not signed by" in found.detail) == (WARN, True), "that one is older than the witness"
+        with open_home(home) as opened:
+            opened.log.append([b"two"])
+        found = check(home, "audit log")
+        assert (found.state, witness.key.name in found.detail) == (OK, True)
+    with open_home(home) as opened:
+        opened.log.append([b"three"])
+    assert check(home, "audit log").state == WARN
+    monkeypatch.setenv("KWARTIER_AUDIT_WITNESS_KEY", "")
+    assert check(home, "audit log").state == FAIL
+
+
+def test_readings_that_lie_open_are_warned_of_with_who_decided_it(home: Path) -> None:
+    with (home / "kwartier.toml").open("a") as out:
+        out.write('encryption = "none"\nencryption_decision = "the board, 2026-11-26"\n')
+    found = check(home, "encryption")
+    assert (found.state, "the board, 2026-11-26" in found.detail) == (WARN, True)

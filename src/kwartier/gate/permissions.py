@@ -1,6 +1,5 @@
 """What the rules have to know and the database tells: use cases, mandates, holds, and how connections are read."""
 
-import json
 import secrets
 import tomllib
 from collections.abc import Sequence
@@ -58,7 +57,7 @@ def register(connection: Connection, case: Assessed, *, by: str, at: int) -> Non
     if connection.execute(select(use_cases.c.id).where(use_cases.c.id == case.id)).first():
         raise InputError("bad-use-case", f"there is a use case {case.id} already: end it, and register another")
     row = {name: getattr(case, name) for name in (*texts, "id", "area", "valid_from", "valid_to")}
-    row |= {"channels": json.dumps(case.channels), "resolution": case.resolution.value}
+    row |= {"channels": " ".join(case.channels), "resolution": case.resolution.value}
     connection.execute(insert(use_cases), [{**row, "registered_at": at, "registered_by": by}])
 
 
@@ -103,7 +102,7 @@ def all_use_cases(connection: Connection) -> list[UseCase]:
 def _use_case(row: Row[tuple[object, ...]]) -> UseCase:
     return UseCase(
         id=row.id,
-        channels=tuple(json.loads(row.channels)),
+        channels=tuple(row.channels.split()),
         resolution=Resolution(row.resolution),
         area=row.area,
         valid_from=row.valid_from,

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kwartier import clock
+from kwartier.audit.checkpoint import Checkpoint
+from kwartier.audit.note import VerifierKey
+from kwartier.audit.proof import read_checkpoint
 from kwartier.cosem.companion import companions, load
 from kwartier.database import troubles as database_troubles
-from kwartier.errors import InputError, KwartierError, explanations
+from kwartier.errors import InputError, KwartierError, SecurityError, explanations
 from kwartier.keys.vault import ENVIRONMENT, FILE_NAME, OTHERS
 from kwartier.service.alerting.watch import webhook_of
 from kwartier.service.auditing import log_folder, log_signer, witness_of
@@ -130,21 +133,41 @@ def _encryption(home: Home) -> Check:
 
 def _audit(home: Home) -> Iterator[Check]:
     """Whether what is written down can be proved to others."""
+    folder = log_folder(home.path)
     try:
         witness = witness_of(home.settings)
-        key = log_signer(home.path, home.vault).verifier if log_folder(home.path).exists() else None
+        key = log_signer(home.path, home.vault).verifier if folder.exists() else None
+        last = None if key is None else read_checkpoint(folder, key)
     except KwartierError as error:
         yield Check(name="audit log", state=FAIL, detail=f"{error.detail} [{error.code}]", advice="see docs/audit.md")
         return
-    if key is None:
+    if key is None or last is None:
         yield Check(name="audit log", state=OK, detail="nothing was looked at yet")
     elif witness is None:
         advice = (
             "without one nobody finds a log that was cut or written anew: set `audit_witness` and `audit_witness_key`"
         )
         yield Check(name="audit log", state=WARN, detail=f"{key.name}, without a witness", advice=advice)
+    elif not _is_signed(last, witness.key):
+        advice = (
+            "see to the witness, then `kwartier audit checkpoint`: until it signs, nobody vouches for what came since"
+        )
+        yield Check(
+            name="audit log",
+            state=WARN,
+            detail=f"the last checkpoint is not signed by {witness.key.name}",
+            advice=advice,
+        )
     else:
         yield Check(name="audit log", state=OK, detail=f"{key.name}, witnessed by {witness.key.name}")
+
+
+def _is_signed(last: Checkpoint, witness: VerifierKey) -> bool:
+    try:
+        last.check([witness])
+    except SecurityError:
+        return False
+    return True
 
 
 def _webhook(home: Home) -> Iterator[Check]:

@@ -77,12 +77,14 @@ def texts() -> Texts:
 
 def measures_of(home: Home) -> tuple[Measure, ...]:
     """The measures of one installation that its settings do not tell alone: its audit log, and who vouches for it."""
+    decided = home.settings.encryption_decision
+    found = (Measure(what="why readings are not encrypted", how=decided),) if home.day_keys is None else ()
     if not log_folder(home.path).exists():
-        return (Measure(what="audit log", how="nothing was looked at yet"),)
+        return (*found, Measure(what="audit log", how="nothing was looked at yet"))
     witness = witness_key(home.settings)
     told = "no witness" if witness is None else f"witness {witness.name}"
     key = log_signer(home.path, home.vault).verifier
-    return (Measure(what="audit log", how=f"{key.name}, every use a record before the first row; {told}"),)
+    return (*found, Measure(what="audit log", how=f"{key.name}, every use a record before the first row; {told}"))
 
 
 def register(facts: Facts, measures: Sequence[Measure] = ()) -> Report:
