@@ -11,6 +11,7 @@ from kwartier.errors import explanations
 from kwartier.fleet.readout import Mode
 from kwartier.gate.policy import ALLOWED, MAX_NAMED, RULES, Approval, Facts, Mandate, Scope, UseCase, decide
 from kwartier.gate.purposes import Hold, Resolution, Source, purposes
+from kwartier.who.roles import roles
 from tests.gate import matrix
 from tests.gate.matrix import CASE, DAY, EAN, TOMORROW, facts
 from tests.gate.rooms import Somebody
@@ -51,6 +52,7 @@ def test_every_rule_is_explained_and_every_purpose_has_its_texts() -> None:
         assert purpose.ground
         assert purpose.verified or "not verified" in purpose.article
         assert purpose.minimum_group or not purpose.groups or purpose.exempt, "sums of few need a reason"
+        assert purpose.who <= roles().keys(), "a role that nobody can have"
         assert purpose.avg in {"a", "c", "e", "none"}
         assert (purpose.avg == "none") == (purpose.eans == "20")
 

@@ -27,6 +27,8 @@ from kwartier.tables import erasures, findings, reading_ids
 
 AGAIN_S = 3 * 86_400
 """So long after the last row was gone it is looked for again."""
+BATCH = 400
+"""Ids in one statement."""
 
 
 class Step(StrEnum):
@@ -153,7 +155,8 @@ def _end_empty_links(engine: Engine, eraser: Eraser, doomed: Sequence[Doomed], t
     whole = [Doomed(i, date(year, 1, 1), date(year + 1, 1, 1)) for year, ids in by_year.items() for i in sorted(ids)]
     empty = [one.id for one, count in eraser.count(whole).items() if count == 0]
     with writing(engine) as connection:
-        connection.execute(delete(reading_ids).where(reading_ids.c.id.in_(empty)))
+        for first in range(0, len(empty), BATCH):
+            connection.execute(delete(reading_ids).where(reading_ids.c.id.in_(empty[first : first + BATCH])))
 
 
 def _overwrite(engine: Engine) -> None:
