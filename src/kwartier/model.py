@@ -118,3 +118,97 @@ class Readings:
     findings: tuple[Finding, ...] = ()
     beside: tuple[Beside, ...] = ()
     """Rows that belong to no quarter end, in the order of their moments: kept as they came, and part of no column."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """Readings of many ids for one local day, ordered by id.
+
+    Every column has a row an id, and a place for the opening at local midnight and for each of the 92, 96 or 100 quarter ends.
+    """
+
+    day: date
+    ids: Registers
+    registers: Mapping[str, Registers] = field(repr=False)
+    """Wh; meaningful where ``missing`` is 0, and 0 elsewhere."""
+    missing: Mapping[str, Bytes8] = field(repr=False)
+    status: Bytes8 = field(repr=False)
+    clock_status: Bytes8 = field(repr=False)
+    versions: Registers
+    known_at: Registers
+    beside: Mapping[int, tuple[Beside, ...]] = field(default_factory=dict, repr=False)
+    """By row: what came between quarter ends."""
+
+    def __len__(self) -> int:
+        """How many ids."""
+        return len(self.ids)
+
+    def only(self, wanted: npt.NDArray[np.bool_]) -> "Stack":
+        """The rows where ``wanted`` is true."""
+        if wanted.all():
+            return self
+        rows = np.flatnonzero(wanted).tolist()
+        return Stack(
+            day=self.day,
+            ids=self.ids[wanted],
+            registers={name: column[wanted] for name, column in self.registers.items()},
+            missing={name: column[wanted] for name, column in self.missing.items()},
+            status=self.status[wanted],
+            clock_status=self.clock_status[wanted],
+            versions=self.versions[wanted],
+            known_at=self.known_at[wanted],
+            beside={place: self.beside[row] for place, row in enumerate(rows) if row in self.beside},
+        )
+
+
+class Quality(IntEnum):
+    """How the volume of a quarter came about; a larger number is less sure."""
+
+    MEASURED = 0
+    """The difference of two registers that the meter sent."""
+    CALCULATED = 1
+    """A part of a difference that the meter sent, over a stretch of which it did not send the registers between."""
+    ESTIMATED = 2
+    """Put in the place of what is not known, until it is."""
+    MISSING = 3
+    """Neither known nor estimated: the volume is 0 and means nothing."""
+    ABSENT = 4
+    """There was no such meter at the connection, or it has no such register: the volume is 0 and right."""
+
+
+STATE = (
+    *(f"{kind}_{channel}" for kind in ("last", "total", "mean", "peak") for channel in ("import_wh", "export_wh")),
+    "last_import_at",
+    "last_export_at",
+    "mean_days",
+    "zero_days",
+    "eligible",
+)
+"""What is kept of a day so that the next one can be judged without reading it again: columns of int64.
+
+``last_*_wh``, ``last_*_at``: the last register that is known at the end of the day, in Wh, and when it was so (UTC s; 0: none
+ever was). ``total_*``: the day's volume. ``mean_*``: the mean total over the last eligible days, and ``mean_days`` how many
+that were. ``peak_*``: the largest measured quarter so far. ``zero_days``: for how many days in a row nothing was used.
+``eligible``: 1 where the day was measured as a whole and may stand for another.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volumes:
+    """Volumes of many ids for one local day, ordered by id: a row an id, a column for each of the 92, 96 or 100 quarters.
+
+    What validation makes of a :class:`Stack` and settlement takes. Both channels are always there. The repr shows no value.
+    """
+
+    day: date
+    ids: Registers
+    energy_wh: Mapping[str, npt.NDArray[np.int32]] = field(repr=False)
+    """Wh in each quarter, never below 0."""
+    quality: Mapping[str, Bytes8] = field(repr=False)
+    """A :class:`Quality` for each quarter."""
+    state: Mapping[str, Registers] = field(repr=False)
+    """The columns of :data:`STATE`."""
+
+    def __len__(self) -> int:
+        """How many ids."""
+        return len(self.ids)

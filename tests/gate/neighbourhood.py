@@ -19,8 +19,7 @@ from kwartier.gate.ids import Link
 from kwartier.gate.places import Places, places_of
 from kwartier.gate.purposes import Resolution
 from kwartier.gate.sums import Sums, Terms, sums_of
-from kwartier.model import Meter, Missing
-from kwartier.store.reader import Stack
+from kwartier.model import Meter, Missing, Stack
 
 FIRST_DAY = date(2026, 3, 1)
 QUARTERS = 96

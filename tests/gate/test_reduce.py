@@ -7,8 +7,7 @@ import pytest
 
 from kwartier.gate.purposes import Resolution
 from kwartier.gate.reduce import reduced, reduced_stack
-from kwartier.model import Beside
-from kwartier.store.reader import Stack
+from kwartier.model import Beside, Stack
 from tests.store.entries import ZONE, readings
 
 ONE_DAY = timedelta(days=1)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from kwartier.clock import quarter_ends
 from kwartier.errors import SecurityError, StateError
-from kwartier.model import Beside, Missing, Readings
+from kwartier.model import Beside, Missing, Readings, Stack
 from kwartier.store import Store
-from kwartier.store.reader import Reader, Stack
+from kwartier.store.reader import Reader
 from tests.store.entries import CHANNELS, ZONE, entry, readings
 
 DAY = date(2026, 11, 24)

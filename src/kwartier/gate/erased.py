@@ -12,7 +12,8 @@ import numpy as np
 from sqlalchemy import Engine, bindparam, select
 
 from kwartier.database import reading
-from kwartier.store.reader import Reader, Stack
+from kwartier.model import Stack
+from kwartier.store.reader import Reader
 from kwartier.store.rows import Integers
 from kwartier.tables import erasures
 

@@ -38,9 +38,9 @@ from kwartier.gate.purposes import Hold, Need, Purpose, Resolution, Source, purp
 from kwartier.gate.record import Log, Use, refusal
 from kwartier.gate.reduce import reduced, reduced_stack
 from kwartier.gate.sums import Sums, sums_of, terms_of
-from kwartier.model import Readings
+from kwartier.model import Readings, Stack
 from kwartier.store.files import FileKeys
-from kwartier.store.reader import Reader, Stack
+from kwartier.store.reader import Reader
 from kwartier.tables import access_connections, accesses
 
 APPROVED = "grant"

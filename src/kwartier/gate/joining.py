@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kwartier.clock import midnight, quarter_ends
-from kwartier.model import Beside, Finding, Missing, Readings
-from kwartier.store.reader import Stack
+from kwartier.model import Beside, Finding, Missing, Readings, Stack
 
 OWN_CLOSING = "own-closing"
 OPENING_DIFFERS = "opening-differs"

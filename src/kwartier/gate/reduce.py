@@ -7,8 +7,7 @@ import numpy as np
 
 from kwartier.clock import midnight
 from kwartier.gate.purposes import Resolution
-from kwartier.model import Beside, Readings
-from kwartier.store.reader import Stack
+from kwartier.model import Beside, Readings, Stack
 
 
 def reduced(found: Readings, resolution: Resolution, channels: Sequence[str], timezone: str) -> Readings:

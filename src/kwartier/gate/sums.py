@@ -24,7 +24,7 @@ from kwartier.gate.ids import Link
 from kwartier.gate.places import AREAS, NOBODY, PARTIES, Grouping, Places
 from kwartier.gate.purposes import Purpose, Resolution
 from kwartier.gate.suppression import SHOWN, Path, withheld
-from kwartier.store.reader import Stack
+from kwartier.model import Stack
 
 Integers: TypeAlias = npt.NDArray[np.int64]
 Booleans: TypeAlias = npt.NDArray[np.bool_]

@@ -4,7 +4,6 @@ The gate alone may import this: no value leaves the store but through a grant.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy.typing as npt
 import pyarrow
 import pyarrow.compute as pc
 
-from kwartier.model import Beside, Missing
+from kwartier.model import Beside, Missing, Stack
 from kwartier.store.files import FileKeys, Files
 from kwartier.store.log import Log
 from kwartier.store.months import Months, covered
@@ -27,47 +26,6 @@ Column: TypeAlias = "pyarrow.ChunkedArray[Any] | pyarrow.ListArray[Any]"
 EPOCH = date(1970, 1, 1)
 MAX_DAYS = 400
 """Local days in one look-up."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stack:
-    """Readings of many ids for one local day, ordered by id.
-
-    Every column has a row an id, and a place for the opening at local midnight and for each of the 92, 96 or 100 quarter ends.
-    """
-
-    day: date
-    ids: Integers
-    registers: Mapping[str, Integers] = field(repr=False)
-    """Wh; meaningful where ``missing`` is 0, and 0 elsewhere."""
-    missing: Mapping[str, Bytes2] = field(repr=False)
-    status: Bytes2 = field(repr=False)
-    clock_status: Bytes2 = field(repr=False)
-    versions: Integers
-    known_at: Integers
-    beside: Mapping[int, tuple[Beside, ...]] = field(default_factory=dict, repr=False)
-    """By row: what came between quarter ends."""
-
-    def __len__(self) -> int:
-        """How many ids."""
-        return len(self.ids)
-
-    def only(self, wanted: npt.NDArray[np.bool_]) -> "Stack":
-        """The rows where ``wanted`` is true."""
-        if wanted.all():
-            return self
-        rows = np.flatnonzero(wanted).tolist()
-        return Stack(
-            day=self.day,
-            ids=self.ids[wanted],
-            registers={name: column[wanted] for name, column in self.registers.items()},
-            missing={name: column[wanted] for name, column in self.missing.items()},
-            status=self.status[wanted],
-            clock_status=self.clock_status[wanted],
-            versions=self.versions[wanted],
-            known_at=self.known_at[wanted],
-            beside={place: self.beside[row] for place, row in enumerate(rows) if row in self.beside},
-        )
 
 
 class Reader:

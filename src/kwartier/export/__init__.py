@@ -1,0 +1,1 @@
+"""Settled tables as market messages and files."""
