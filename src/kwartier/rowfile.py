@@ -157,6 +157,12 @@ def read_columns(
     return Chunks(good=good, bad=bad)
 
 
+def header(path: Path) -> list[str]:
+    """The names in the first line of ``path``; empty where there is none. ``InputError`` unreadable-file."""
+    with closing(_cells(path)) as rows:
+        return [name.strip() for name in next(rows, (1, []))[1]]
+
+
 @contextmanager
 def paused_collection() -> Iterator[None]:
     """Millions of rows make millions of objects, none of them in a cycle: looking for cycles among them is put off."""
@@ -293,7 +299,7 @@ def _without(values: Mapping[str, Sequence[Value]], lines: list[int], problems: 
 
 def _raw_chunks(path: Path, columns: Sequence[Column]) -> Generator[_RawChunk]:
     """The rows under the header, some thousand at a time, without those that hold nothing."""
-    with closing(_parquet_cells(path) if path.suffix.lower() == ".parquet" else _csv_cells(path)) as rows:
+    with closing(_cells(path)) as rows:
         first = next(rows, None)
         if first is None:
             raise InputError("bad-header", f"{path.name} is empty; its first line names the columns")
@@ -346,6 +352,10 @@ def _check_header(where: str, header: Sequence[str], columns: Sequence[Column]) 
     else:
         return
     raise InputError("bad-header", f"{where}: {what}; known are {', '.join(known)}; needed are {', '.join(needed)}")
+
+
+def _cells(path: Path) -> Generator[tuple[int, list[str]]]:
+    return _parquet_cells(path) if path.suffix.lower() == ".parquet" else _csv_cells(path)
 
 
 def _csv_cells(path: Path) -> Generator[tuple[int, list[str]]]:
