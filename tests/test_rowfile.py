@@ -48,6 +48,16 @@ def names(rows: Rows) -> list[rowfile.Value]:
 # What is read.
 
 
+def test_the_header_of_a_file_can_be_asked_for_alone(tmp_path: Path) -> None:
+    assert rowfile.header(file(tmp_path, "name, port ,title\nx,1,")) == ["name", "port", "title"]
+    assert rowfile.header(file(tmp_path, "")) == []
+    pyarrow.parquet.write_table(pyarrow.table({"name": ["x"], "port": [1]}), tmp_path / "rows.parquet")
+    assert rowfile.header(tmp_path / "rows.parquet") == ["name", "port"]
+    with pytest.raises(InputError) as caught:
+        rowfile.header(tmp_path / "nothing.csv")
+    assert caught.value.code == "unreadable-file"
+
+
 def test_cells_become_values_and_empty_ones_defaults(tmp_path: Path) -> None:
     rows = read(file(tmp_path, "port,name,title\n4059, m-1 ,0aFF\n1,m-2,\n"))
     assert rows.bad == []

@@ -28,6 +28,7 @@ from kwartier.cli import (
     gate,
     home,
     keys,
+    market,
     night,
     read,
     readings,
@@ -54,6 +55,7 @@ app = typer.Typer(
 app.command("init")(home.init)
 app.add_typer(fleet.app, name="fleet")
 app.add_typer(keys.app, name="keys")
+app.add_typer(market.app, name="market")
 app.command("read")(read.read)
 app.add_typer(night.app, name="night")
 app.command("readings")(readings.readings)

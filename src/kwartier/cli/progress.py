@@ -1,7 +1,9 @@
-"""How far a night is: a bar on a terminal, else a line a minute, on stderr."""
+"""How far something long is: a bar on a terminal, else a line a minute, on stderr."""
 
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kwartier.cli.options import say
@@ -50,3 +52,25 @@ class Shown:
         elif time.monotonic() >= self._next_s:
             self._next_s = time.monotonic() + LINE_S
             say(f"{done} of {progress.due} meters, {more}")
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """What to tell, as the work goes on, how many are done and of how many."""
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    if not sys.stderr.isatty():
+        following = time.monotonic() + LINE_S
+
+        def say_sometimes(done: int, count: int) -> None:
+            nonlocal following
+            if time.monotonic() >= following:
+                following = time.monotonic() + LINE_S
+                say(f"{done} of {count} {what}")
+
+        yield say_sometimes
+        return
+    with Bar(console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, count: bar.update(task, completed=done, total=count)

@@ -2,7 +2,7 @@
 
 import sys
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -110,6 +110,31 @@ def p1(
     from kwartier.service.simulating import run_p1
 
     uvloop.run(run_p1(out, meter, host=host, port=port, ready=lambda found: print(f"READY {found}", flush=True)))
+
+
+@app.command("market")
+def market(
+    fleet: Annotated[Path, typer.Argument(help="The folder that `simulate fleet` wrote.")],
+    start: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="The first local day.")],
+    out: Annotated[Path, typer.Option(help="The folder for market.csv, infeed.csv, losses.csv and fractions.csv.")],
+    end: Annotated[
+        datetime | None,
+        typer.Option("--to", formats=["%Y-%m-%d"], help="The first local day not wanted (default: one day)."),
+    ] = None,
+) -> None:
+    """Write what the market would say of a simulated fleet, for `market import`: who answers for which connection, and infeed.
+
+    Infeed is what the households really used, whatever their meters say, with what the grid lost and what nobody meters. The
+    latter stands in unmetered.csv, too: it is what a settlement has to leave over.
+    """
+    from kwartier.cli.progress import counting
+    from kwartier.simulate import truth
+    from kwartier.simulate.market import write_market
+
+    last = start + timedelta(days=1) if end is None else end
+    told = truth.load(fleet)
+    with counting("connections") as show:
+        write_market(told, start.date(), last.date(), out, show=show)
 
 
 @app.command("compare")

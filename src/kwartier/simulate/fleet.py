@@ -18,10 +18,7 @@ from kwartier.simulate.household import Household
 from kwartier.simulate.meter import SimulatedMeter
 from kwartier.simulate.world import (
     CAPACITIES,
-    ENERGY_SUPPLIERS,
-    GRID_AREAS,
     MAX_METERS,
-    RESPONSIBLE,
     SUPPLIERS,
     Supplier,
     Who,
@@ -122,8 +119,7 @@ def fleet_lines(places: Iterable[tuple[Who, Place]]) -> Iterator[str]:
         yield (
             f"{who.meter},{who.ean},{place.host},{place.port},{who.system_title.hex().upper()},{supplier.companion},"
             f"{supplier.transport},{address.upper},{lower},{size},"
-            f"{GRID_AREAS[number % 7 % len(GRID_AREAS)]},{RESPONSIBLE[number % 5 % len(RESPONSIBLE)]},"
-            f"{ENERGY_SUPPLIERS[number % len(ENERGY_SUPPLIERS)]},{who.transformer},"
+            f"{who.grid_area},{who.brp},{who.energy_supplier},{who.transformer},"
             f"{CAPACITIES[number % len(CAPACITIES)]},{who.cell}"
         )
 

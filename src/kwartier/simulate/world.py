@@ -81,6 +81,21 @@ class Who:
         """The transformer that feeds it."""
         return f"T{self.number // TRANSFORMER_METERS + 1:05d}"
 
+    @property
+    def grid_area(self) -> str:
+        """The grid area that its connection lies in."""
+        return GRID_AREAS[self.number % 7 % len(GRID_AREAS)]
+
+    @property
+    def brp(self) -> str:
+        """Who is responsible for the balance of its connection."""
+        return RESPONSIBLE[self.number % 5 % len(RESPONSIBLE)]
+
+    @property
+    def energy_supplier(self) -> str:
+        """Who supplies its connection."""
+        return ENERGY_SUPPLIERS[self.number % len(ENERGY_SUPPLIERS)]
+
 
 def meter_name(index: int) -> str:
     """The name of a meter by its number from 0."""
