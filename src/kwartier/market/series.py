@@ -10,7 +10,7 @@ from itertools import groupby, islice
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Table, select, tuple_
+from sqlalchemy import Connection, Table, select
 
 from kwartier.database import Line, insert_lines, many
 from kwartier.market.revisions import standing
@@ -21,7 +21,7 @@ from kwartier.tables import fractions as fractions_table
 
 BATCH = 10_000
 """Rows that are stated together."""
-Key = tuple[str, ...]
+Key = tuple[str, str]
 Said = tuple[Value, ...]
 """A row of a file: whose, quarter, direction, facts."""
 
@@ -43,7 +43,7 @@ class Series:
 
 
 class Quarters:
-    """One of the tables. ``name``: the columns that say whose series it is."""
+    """One of the tables. Two columns say whose series it is."""
 
     __slots__ = ("_facts", "_name", "_table")
 
@@ -94,18 +94,18 @@ class Quarters:
         return {(quarter, direction): (since, tuple(facts)) for quarter, direction, since, *facts in found}
 
     def find(
-        self, connection: Connection, times: Times, revision: int, *, prefix: Key = ()
+        self, connection: Connection, times: Times, revision: int, *, group: str = ""
     ) -> dict[tuple[Key, str], Series]:
         """As of a revision, the series of which some quarter of ``times`` is there, by whose it is and its direction.
 
-        ``times``: quarter ends in UTC seconds, ascending. ``prefix``: how the name of a series has to begin.
+        ``times``: quarter ends in UTC seconds, ascending. ``group``: what the first column of the name has to be.
         """
         found: dict[tuple[Key, str], Series] = {}
         if not len(times):
             return found
         columns = self._table.c
         shown = (columns.direction, columns.quarter, *(columns[one] for one in self._facts))
-        for name in self._names(connection, prefix):
+        for name in self._names(connection, group):
             query = select(*shown).where(
                 *(columns[one] == value for one, value in zip(self._name, name, strict=True)),
                 columns.quarter.between(int(times[0]), int(times[-1])),
@@ -118,18 +118,21 @@ class Quarters:
                     found[name, direction] = series
         return found
 
-    def _names(self, connection: Connection, prefix: Key) -> Iterator[Key]:
+    def _names(self, connection: Connection, only: str) -> Iterator[Key]:
         """Whose series there are. Each is found behind the one before it: a table of years is not read through for them."""
-        named = [self._table.c[one] for one in self._name]
-        last = prefix + ("",) * (len(self._name) - len(prefix))
+        first, second = (self._table.c[one] for one in self._name)
+        group, within = only, ""
         while True:
-            # Named twice: databases are surer to use the key for the first column when it is compared alone.
-            query = select(*named).where(named[0] >= last[0], tuple_(*named) > last).order_by(*named).limit(1)
+            # Asked in two steps: one comparison of both columns is answered by walking over all rows of the last name.
+            query = select(first, second).where(first == group, second > within).order_by(second).limit(1)
             row = connection.execute(query).first()
-            if row is None or tuple(row)[: len(prefix)] != prefix:
+            if row is None and not only:
+                query = select(first, second).where(first > group).order_by(first, second).limit(1)
+                row = connection.execute(query).first()
+            if row is None:
                 return
-            last = tuple(row)
-            yield last
+            group, within = row
+            yield group, within
 
 
 def _series(times: Times, rows: Sequence[tuple[object, ...]]) -> Series | None:
@@ -156,7 +159,7 @@ ENERGIES, FRACTIONS = Quarters(area_energies), Quarters(fractions_table)
 
 def energies(connection: Connection, kind: str, times: Times, revision: int) -> Mapping[tuple[str, str], Series]:
     """Infeed or losses by area and direction."""
-    found = ENERGIES.find(connection, times, revision, prefix=(kind,))
+    found = ENERGIES.find(connection, times, revision, group=kind)
     return {(area, direction): series for ((_, area), direction), series in found.items()}
 
 
