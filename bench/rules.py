@@ -129,6 +129,7 @@ def stack(generator: np.random.Generator, rows: int, faults: float) -> Day:
         for channel in CHANNELS
     }
     state = {name: np.full(rows, 5_000, np.int64) for name in STATE} | {"zero_days": np.zeros(rows, np.int64)}
+    state["mean_import_wh"] = registers["import_wh"][:, -1] - registers["import_wh"][:, 0]
     quiet = np.zeros((rows, QUARTERS + 1), np.uint8)
     return Day(
         stack=Stack(

@@ -80,47 +80,78 @@ def _odd_rows(
     """Mark rows whose quarters fall, are above a limit, peak, repeat, flow both ways, or feed in at night."""
     least, ends, begins, most = limits[4], limits[5], limits[6], limits[7]
     last = taken.shape[1] - 1
+    into, out = np.empty(last, np.int64), np.empty(last, np.int64)
     for row in range(taken.shape[0]):
         if found[row]:
             continue
-        if _odd(taken[row], taken_most[row], limits) or _odd(given[row], given_most[row], limits):
-            found[row] = True
-            continue
         night = given[row, ends] - given[row, 0] + given[row, last] - given[row, begins]
-        if night > most:
-            found[row] = True
-            continue
-        for quarter in range(last):
-            one = taken[row, quarter + 1] - taken[row, quarter]
-            other = given[row, quarter + 1] - given[row, quarter]
-            if min(one, other) >= least and one + other > both_most[row]:
-                found[row] = True
-                break
+        most_in, most_out = _highest(taken[row], into), _highest(given[row], out)
+        found[row] = (
+            night > most
+            or min(most_in, most_out) < 0
+            or _odd(into, most_in, taken_most[row], limits)
+            or _odd(out, most_out, given_most[row], limits)
+            or (min(most_in, most_out) >= least and _both_ways(into, out, least, both_most[row]))
+        )
 
 
 @numba.njit(nogil=True, cache=True)
-def _odd(registers: Registers, above: int, limits: npt.NDArray[np.int64]) -> bool:  # pragma: no cover - compiled
+def _highest(registers: Registers, energy: Registers) -> int:  # pragma: no cover - compiled
+    """Fill in the quarters of a row: the highest of them, or -1 if one is below 0. The loop has no branch: it runs four at a time."""
+    high = low = np.int64(0)
+    for quarter in range(len(energy)):
+        one = registers[quarter + 1] - registers[quarter]
+        energy[quarter] = one
+        high = max(high, one)
+        low = min(low, one)
+    return -1 if low < 0 else high
+
+
+@numba.njit(nogil=True, cache=True)
+def _odd(
+    energy: Registers, highest: int, above: int, limits: npt.NDArray[np.int64]
+) -> bool:  # pragma: no cover - compiled
+    """Whether a row with these quarters is to be looked at. What is dear is done where what is cheap leaves it open."""
     percent, peaking, often, same = limits[0], limits[1], limits[2], limits[3]
-    first = second = third = before = np.int64(0)
+    if highest > above:
+        return True
+    return (highest >= same and _repeats(energy, same, often)) or (highest >= peaking and _peaks(energy, percent))
+
+
+@numba.njit(nogil=True, cache=True)
+def _both_ways(into: Registers, out: Registers, least: int, most: int) -> bool:  # pragma: no cover - compiled
+    """Whether in one quarter ``least`` or more flowed each way, and more than ``most`` in all."""
+    found = False
+    for quarter in range(len(into)):
+        found |= (min(into[quarter], out[quarter]) >= least) & (into[quarter] + out[quarter] > most)
+    return found
+
+
+@numba.njit(nogil=True, cache=True)
+def _repeats(energy: Registers, same: int, often: int) -> bool:  # pragma: no cover - compiled
+    """Whether so many quarters in a row have equal volumes of ``same`` or more."""
+    pairs = 0
+    for quarter in range(1, len(energy)):
+        pairs += (energy[quarter] == energy[quarter - 1]) & (energy[quarter] >= same)
+    if pairs < often - 1:
+        return False
     run = 1
-    for quarter in range(len(registers) - 1):
-        energy = registers[quarter + 1] - registers[quarter]
-        if energy < 0 or energy > above:
+    for quarter in range(1, len(energy)):
+        run = run + 1 if energy[quarter] == energy[quarter - 1] and energy[quarter] >= same else 1
+        if run >= often:
             return True
-        if energy > third:
-            if energy > second:
-                third = second
-                if energy > first:
-                    second, first = first, energy
-                else:
-                    second = energy
-            else:
-                third = energy
-        if energy == before and energy >= same:
-            run += 1
-            if run >= often:
-                return True
-        else:
-            run = 1
-        before = energy
-    return bool(first >= peaking and 100 * (first - third) > percent * third)
+    return False
+
+
+@numba.njit(nogil=True, cache=True)
+def _peaks(energy: Registers, percent: int) -> bool:  # pragma: no cover - compiled
+    """Whether the highest quarter is so far above the third highest."""
+    first = second = third = np.int64(0)
+    for quarter in range(len(energy)):
+        if energy[quarter] > third:
+            third = energy[quarter]
+            if third > second:
+                third, second = second, third
+            if second > first:
+                second, first = first, second
+    return 100 * (first - third) > percent * third
