@@ -97,8 +97,8 @@ def _odd_rows(
 
 @numba.njit(nogil=True, cache=True)
 def _highest(registers: Registers, energy: Registers) -> int:  # pragma: no cover - compiled
-    """Fill in the quarters of a row: the highest of them, or -1 if one is below 0. The loop has no branch: it runs four at a time."""
-    high = low = np.int64(0)
+    """Fill in the quarters of a row: the highest of them, or -1 if one falls. Without a branch, four are done at a time."""
+    high = low = 0
     for quarter in range(len(energy)):
         one = registers[quarter + 1] - registers[quarter]
         energy[quarter] = one
@@ -146,7 +146,7 @@ def _repeats(energy: Registers, same: int, often: int) -> bool:  # pragma: no co
 @numba.njit(nogil=True, cache=True)
 def _peaks(energy: Registers, percent: int) -> bool:  # pragma: no cover - compiled
     """Whether the highest quarter is so far above the third highest."""
-    first = second = third = np.int64(0)
+    first = second = third = 0
     for quarter in range(len(energy)):
         if energy[quarter] > third:
             third = energy[quarter]
@@ -154,4 +154,4 @@ def _peaks(energy: Registers, percent: int) -> bool:  # pragma: no cover - compi
                 third, second = second, third
             if second > first:
                 second, first = first, second
-    return 100 * (first - third) > percent * third
+    return bool(100 * (first - third) > percent * third)
