@@ -22,6 +22,7 @@ def fleet(seed: int, rows: int) -> Day:
     times = quarter_ends(day := DAYS[seed % 3], day + timedelta(days=1), ZONE)
     count = len(times) - 1
     energy = {channel: chance.integers(0, 90, (rows, count)) for channel in CHANNELS}
+    energy["export_wh"][:, :20] = energy["export_wh"][:, -4:] = 0  # night
     missing = {channel: np.zeros((rows, count + 1), np.uint8) for channel in CHANNELS}
     status = np.zeros((rows, count + 1), np.uint8)
     first, last = np.zeros(rows, np.int64), np.full(rows, count, np.int64)
@@ -81,7 +82,6 @@ def spoil(
             for channel in CHANNELS:
                 energy[channel][row, at : at + 2] = chance.choice([99, 100, 313, 4212, 4213, 4300], 2)
         case "night":
-            energy["export_wh"][row] = 0
             energy["export_wh"][row, [0, -1]] = chance.choice([9, 10, 11], 2)
         case "step":
             own[at] = int(chance.integers(1480, 1600))
