@@ -18,9 +18,8 @@ import numpy as np
 from kwartier.clock import quarter_ends
 from kwartier.model import STATE, Beside, Missing, Stack
 from kwartier.validate.capacity import capacity_wh
-from kwartier.validate.day import CHANNELS, NEVER_ASKED, Around, Day, Known, Mask
+from kwartier.validate.day import CHANNELS, NEVER_ASKED, Around, Day, Known, Mask, Verdicts
 from kwartier.validate.differences import look
-from kwartier.validate.judging import judge
 from kwartier.validate.parameters import Parameters, parameters
 from kwartier.validate.rules.many import V16, V17, balance, cohorts, ratios, taken
 from tests.conftest import ROOT
@@ -167,19 +166,19 @@ class When:
         return measured, {one["transformer"]: int(one["losses_wh"]) for one in rows}
 
 
-def findings(when: When) -> list[Line]:
-    """What the rules say, as ``findings.csv`` has it."""
+def findings(when: When, said: Verdicts) -> list[Line]:
+    """What the rules said, as ``findings.csv`` has it."""
     return [
         {
             "id": str(when.ids[row]),
-            "code": said.code,
-            "severity": said.severity,
-            "channel": said.channel,
+            "code": one.code,
+            "severity": one.severity,
+            "channel": one.channel,
             "first": str(first + 1),
             "last": str(last + 1),
         }
-        for said in judge(when.known(), when.rules).said
-        for row, first, last in zip(*(column.tolist() for column in said.spans), strict=True)
+        for one in said.said
+        for row, first, last in zip(*(column.tolist() for column in one.spans), strict=True)
     ]
 
 

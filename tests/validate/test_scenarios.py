@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from kwartier.validate.judging import judge
+from kwartier.validate.judging import judge, judge_screened
 from kwartier.validate.rules.rule import Over
 from kwartier.validate.rules.table import RULES
+from kwartier.validate.screen import suspects
 from tests.validate.scenario import FOLDER, FOLDERS, When, findings, judged, lines, ordered
 
 LISTS = sorted(FOLDER.glob("*.md"))
@@ -17,7 +18,9 @@ CODES = [rule.code for rule in RULES if rule.over is not Over.VISIT]
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda one: one.name)
 def test_rules_say_what_was_worked_out_by_hand(folder: Path) -> None:
     when = When(folder)
-    assert ordered(findings(when)) == ordered(lines(folder / "then", "findings"))
+    day, then = when.known(), ordered(lines(folder / "then", "findings"))
+    assert ordered(findings(when, judge(day, when.rules))) == then
+    assert ordered(findings(when, judge_screened(day, when.rules, suspects))) == then
     assert ordered(judged(when)) == ordered(lines(folder / "then", "judged"))
 
 
