@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kwartier.validate import screen
-from kwartier.validate.day import CHANNELS, Day, Mask, Spans, Verdicts
-from kwartier.validate.differences import look, only, spans, stay
+from kwartier.validate import judging, screen
+from kwartier.validate.day import CHANNELS, Day, Mask, Said, Spans, Verdicts
+from kwartier.validate.differences import Look, look, only, spans, stay
 from kwartier.validate.judging import NUMPY_ROWS, RUN, judge, judge_all, judge_screened
 from kwartier.validate.parameters import Parameters, parameters
 from kwartier.validate.rules.many import cohorts, counted, merged, ratios, taken
@@ -70,6 +70,23 @@ def test_a_large_stack_is_screened_and_a_small_one_is_not(monkeypatch: pytest.Mo
     assert told(judge(large, rules)) == told(judge_all(large, rules))
     assert told(judge(small, rules)) == told(judge_all(small, rules))
     assert asked == [NUMPY_ROWS + 1]
+
+
+def test_a_rule_that_the_screen_does_not_know_is_shown_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    day = fleet(1, ROWS)
+    rules = parameters(day.stack.day)
+    # The rule for night export, with a limit that the screen has not heard of.
+    (night,) = [rule for rule in RUN if rule.code == "V15-night-export"]
+
+    def any_export(seen: Look, given: Parameters) -> tuple[Said, ...]:
+        return (Said("V19-new", "warn", "export_wh", spans(seen.moved["export_wh"].energy_wh > 0)),)
+
+    new = replace(night, code="V19-new", is_screened=False, find=any_export)
+    monkeypatch.setattr(judging, "RUN", (*RUN, new))
+    whole, screened = judge_all(day, rules), judge_screened(day, rules, suspects)
+    assert told(screened) == told(whole)
+    monkeypatch.setattr(judging, "RUN", (*RUN, replace(new, is_screened=True)))
+    assert told(judge_screened(day, rules, suspects)) != told(whole)
 
 
 @settings(max_examples=25)
@@ -181,4 +198,5 @@ def test_the_table_of_rules_has_all_eighteen_once_in_their_order() -> None:
         runs = rule.can is not None and rule.find is not None
         assert runs == (rule.over in (Over.QUARTERS, Over.DAY))
         assert bool(rule.where) != runs
+        assert not rule.is_screened or rule.over is Over.QUARTERS
         assert not rule.table or hasattr(parameters(fleet(0, 1).stack.day), rule.table)

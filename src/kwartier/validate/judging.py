@@ -38,13 +38,15 @@ def judge_all(day: Day, parameters: Parameters) -> Verdicts:
 
 
 def judge_screened(day: Day, parameters: Parameters, screen: Screen) -> Verdicts:
-    """The same, with the rules over quarters looking at the rows that ``screen`` finds.
+    """The same, with the rules over quarters that the screen knows looking at the rows that it finds.
 
     A row that it leaves out has every register, a meter that was there all day, and nothing to be said of its quarters.
     """
     rows = np.flatnonzero(screen(day, parameters))
     few = look(only(day, rows))
-    return _verdicts(Look(day=day, totals=_spread(day, few, rows)), few, rows, parameters)
+    must_see_all = any(rule.over is Over.QUARTERS and not rule.is_screened for rule in RUN)
+    whole = look(day) if must_see_all else Look(day=day, totals=_spread(day, few, rows))
+    return _verdicts(whole, few, rows, parameters)
 
 
 def _spread(day: Day, few: Look, rows: Places) -> dict[str, Totals]:
@@ -70,10 +72,10 @@ def _verdicts(whole: Look, few: Look, rows: Places, parameters: Parameters) -> V
             continue
         evaluated[rule.code] = int(rule.can(whole, parameters).sum())
         not_evaluated[rule.code] = len(whole.day) - evaluated[rule.code]
-        if rule.over is Over.DAY:
-            said += rule.find(whole, parameters)
-        else:
+        if rule.is_screened:
             said += [one._replace(spans=_placed(one.spans, rows)) for one in rule.find(few, parameters)]
+        else:
+            said += rule.find(whole, parameters)
     kept = tuple(one for one in said if len(one.spans.rows))
     return Verdicts(kept, evaluated, not_evaluated, rejected(whole.day, kept))
 

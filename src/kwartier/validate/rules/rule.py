@@ -46,6 +46,8 @@ class Rule:
     is_verified: bool
     """Whether that source gives all its numbers. If not, some are from memory or ours."""
     over: Over
+    is_screened: bool = False
+    """Whether the screen (``screen.py``) points at each row whose quarters it may speak of; if not, it is shown every row."""
     where: str = ""
     """If it is not among the rules here: where it is, or what it waits for."""
     can: Can | None = None
