@@ -1,4 +1,4 @@
-"""The pages of this folder that the program itself knows best: errors, commands, companions, purposes and states.
+"""The pages of this folder that the program itself knows best: errors, commands, companions, purposes, rules and states.
 
 ``make docs`` writes them. With ``--check`` nothing is written, and the exit code is 1 if a page does not say what the program
 says; a test runs that.
@@ -6,6 +6,7 @@ says; a test runs that.
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields
 from enum import Enum
 from pathlib import Path
 from typing import TypeVar
@@ -28,6 +29,9 @@ from kwartier.service.alerting.worklist import causes
 from kwartier.service.reports.dictionary import dictionary
 from kwartier.service.reports.page import markdown, markdown_section
 from kwartier.service.reports.register import purpose_section
+from kwartier.validate.parameters import sets
+from kwartier.validate.rules.rule import Over, Rule
+from kwartier.validate.rules.table import RULES
 
 FOLDER = Path(__file__).resolve().parent
 WIDTH = 100
@@ -272,6 +276,72 @@ def alert_page() -> Iterator[str]:
     yield from table(("code", "cause", "who", "nights"), rows)
 
 
+def rule_page() -> Iterator[str]:
+    """What each rule of validation says, and what it has to know."""
+    yield MADE.format(source="`src/kwartier/validate/rules/table.py` and `src/kwartier/validate/rules.toml`")
+    yield "# Rules of validation"
+    yield ""
+    yield "What they say is a finding: a code, a stretch of quarters, a severity. *fail* refuses the quarters: their volume is"
+    yield "made by a method of estimation. *warn* uses them as they are. A row that lacks what a rule needs is *not evaluated*,"
+    yield "which is counted beside each run and never as passed. A row is evaluated if one of its registers is."
+    yield ""
+    yield "Meetcode 5.3.9 binds who measures large connections by telemetry, not a grid operator that reads the meters of"
+    yield "households. It is followed **by analogy**, as the only public Dutch rules for interval data that were found, and"
+    yield "under the Energiewet its articles may bear other numbers. What is marked *not verified* has numbers from memory,"
+    yield "from other countries or of our own: read each as a default to be decided on, not as law."
+    yield ""
+    yield from table(
+        ("rule", "says that", "severity", "needs", "source"),
+        (
+            (
+                f'<a id="{one.code}"></a>`{one.code}`',
+                one.says,
+                one.severity,
+                one.needs,
+                one.source if one.is_verified else f"{one.source} (not verified)",
+            )
+            for one in RULES
+        ),
+    )
+    yield "## Implemented, and where"
+    yield ""
+    yield from table(("rule", "implemented"), ((f"`{one.code}`", _implemented(one)) for one in RULES))
+    yield "## Parameters"
+    yield ""
+    yield "A set holds from its day until the next one, and is never changed once it was used. A run and a settlement note the"
+    yield "name of theirs. `rules.toml` says what each number is."
+    yield ""
+    for one in sets():
+        yield f"### `{one.name}`, from {one.valid_from} on"
+        yield ""
+        rows = ((rule.code, rule.table, getattr(one, rule.table)) for rule in RULES if rule.table)
+        yield from table(
+            ("rule", "parameter", "value"),
+            (
+                (f"`{code}`", f"`{name}.{field.name}`", _shown(getattr(numbers, field.name)))
+                for code, name, numbers in rows
+                for field in fields(numbers)
+            ),
+        )
+    yield "## What a stack of rows costs"
+    yield ""
+    yield "`python -m bench rules` judges a million meters in memory. Rules over quarters that the screen knows look only at"
+    yield "rows that it points at (`validate/screen.py`); `tests/validate/test_judging.py` holds that against looking at every"
+    yield "row. A new rule is shown every row until the screen knows it."
+
+
+def _implemented(one: Rule) -> str:
+    if one.where:
+        return one.where
+    what = "each row as a whole" if one.over is Over.DAY else "the quarters of each row"
+    module = "" if one.find is None else one.find.__module__.rpartition(".")[2]
+    return f"yes, over {what}: `validate/rules/{module}.py`"
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
 PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
     "errors.md": errors,
     "commands.md": commands,
@@ -280,6 +350,7 @@ PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
     "dictionary.md": dictionary_page,
     "purposes.md": purpose_page,
     "states.md": states,
+    "validation.md": rule_page,
 }
 
 

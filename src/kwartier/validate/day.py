@@ -120,3 +120,5 @@ class Verdicts(NamedTuple):
 Energy = npt.NDArray[np.int64]
 """Wh, one a quarter."""
 Status = Bytes8
+NEVER_ASKED = -(1 << 63)
+"""In ``clock_drift_s``: the clock of this row's meter was not asked."""

@@ -1,0 +1,1 @@
+"""Rules: each says of which rows it can say something, and what is wrong with which quarters of them."""
