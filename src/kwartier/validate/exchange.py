@@ -1,4 +1,4 @@
-"""Meters that came or went during the day: the registers at the exchange are put in place, so that nothing is lost between them.
+"""Meters that came or went during the day: registers at the exchange are put in place, so that nothing is lost.
 
 An exchange lies in some quarter, and both meters have to end it somewhere: its registers stand at the nearest quarter end, of
 two equally near the earlier. The old meter's last quarter ends at its closing register there, the new meter's first starts at
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from kwartier.clock import QUARTER_S
-from kwartier.model import Missing, Stack, Times
+from kwartier.model import Bytes8, Missing, Registers, Stack, Times
 from kwartier.validate.day import Mask, Places
 
 HALF_S = QUARTER_S // 2
@@ -43,10 +43,10 @@ class Placed:
 
 
 def in_place(stack: Stack, times: Times, exchanges: Mapping[int, tuple[Exchange, ...]]) -> Placed:
-    """The stack with every exchange in its place; ``exchanges`` by row.
+    """The stack with every exchange in its place; ``exchanges`` by row, of the day and half a quarter around it.
 
-    A meter that came after it went on the same day was there at both ends of it, and something happened between: nothing is put
-    in place, and its registers count as possibly starting anew. So is it when its metering module was exchanged.
+    A row whose exchanges are not one stay (it went before it came, or came twice) keeps its registers, and counts as
+    ``exchanged``: they may start anew. So does one of which only the metering module was exchanged.
     """
     count, closing = len(stack), len(times) - 1
     first, last = np.zeros(count, np.int64), np.full(count, closing, np.int64)
@@ -56,5 +56,34 @@ def in_place(stack: Stack, times: Times, exchanges: Mapping[int, tuple[Exchange,
     registers = {name: column.copy() for name, column in stack.registers.items()}
     missing = {name: column.copy() for name, column in stack.missing.items()}
     for row, several in exchanges.items():
-        placed = sorted((_place(one.at, times), one.at, one) for one in several if one.came) 
-    return Placed(stack=replace(stack, registers=registers, missing=missing), first=first, last=last, exchanged=exchanged)
+        came, went = ([one for one in several if one.came is is_coming] for is_coming in (True, False))
+        if len(came) > 1 or len(went) > 1 or (came and went and came[0].at >= went[0].at):
+            exchanged[row] = True
+            continue
+        for one in several:
+            place = _place(one.at, times)
+            side = first if one.came else last
+            side[row] = min(max(place, 0), closing)
+            exchanged[row] |= 0 < place < closing
+            if 0 <= place <= closing:
+                for name, column in registers.items():
+                    _put(column[row], missing[name][row], place, one, name, times)
+        outside = np.r_[0 : first[row], last[row] + 1 : closing + 1]
+        for name, column in registers.items():
+            column[row, outside], missing[name][row, outside] = 0, Missing.NOT_IN_BUFFER
+    return Placed(
+        stack=replace(stack, registers=registers, missing=missing), first=first, last=last, exchanged=exchanged
+    )
+
+
+def _place(at: int, times: Times) -> int:
+    """The nearest place; below 0 or above the closing one where that lies in another day."""
+    return (at - int(times[0]) + HALF_S - 1) // QUARTER_S
+
+
+def _put(registers: Registers, missing: Bytes8, place: int, one: Exchange, channel: str, times: Times) -> None:
+    """The register at the exchange; where it was not written down, none unless the meter's own is of that very moment."""
+    if channel in one.registers_wh:
+        registers[place], missing[place] = one.registers_wh[channel], Missing.PRESENT
+    elif one.at != times[place]:
+        registers[place], missing[place] = 0, Missing.NOT_IN_BUFFER

@@ -12,7 +12,7 @@ from kwartier.model import Registers
 from kwartier.validate.day import CHANNELS, Day, Mask
 
 MAX_WH = 1 << 30
-"""More than this is no energy of a connection, neither in a quarter nor over a gap; sums of a few fit into 32 bits and shares into 64."""
+"""More than this is no energy of a connection, neither in a quarter nor over a gap. It fits into a volume's 32 bits."""
 ROWS_AT_ONCE = 1024
 """Rows whose registers stay in the cache between two steps over them."""
 

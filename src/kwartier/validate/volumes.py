@@ -1,4 +1,4 @@
-"""Registers to volumes: differences where they can be used, what methods made where not, and the state that the day leaves behind.
+"""Registers to volumes: differences where they can be used, else what methods made, and the state that the day leaves.
 
 Every quarter has a quality: measured unless it was rejected, then what a method says, else missing; absent while there was no
 such meter, and all day in a channel that the meter has no register of.
@@ -120,12 +120,10 @@ def _state(day: Day, energy_wh: Mapping[str, Wh], quality: Mapping[str, Bytes8])
 def _eligible(day: Day, quality: Mapping[str, Bytes8]) -> Mask:
     """Whether each row was measured as a whole, on a day on which the power did not fail."""
     bits = parameters_of(day.stack.day, estimation()).power_failure_bits
-    eligible = ~(day.stack.status & np.uint8(bits)).any(axis=1)
-    for channel in CHANNELS:
-        if channel in day.stack.registers:
-            eligible &= ~quality[channel].any(axis=1)
-    eligible[list(day.around.outages)] = False
-    return eligible & ~day.around.exchanged & np.bool_(day.stack.registers)
+    failed: Mask = (day.stack.status & np.uint8(bits)).any(axis=1) | day.around.exchanged
+    failed[list(day.around.outages)] = True
+    measured = [~quality[channel].any(axis=1) for channel in CHANNELS if channel in day.stack.registers]
+    return np.logical_and.reduce(measured) & ~failed if measured else np.zeros(len(day), np.bool_)
 
 
 def _last(day: Day, channel: str, past: Mapping[str, Registers]) -> Mapping[str, Registers]:
@@ -134,12 +132,14 @@ def _last(day: Day, channel: str, past: Mapping[str, Registers]) -> Mapping[str,
     last_wh, last_at = past[f"last_{channel}"].copy(), past[f"last_{name}_at"].copy()
     registers = day.stack.registers.get(channel)
     if registers is not None and len(day):
-        known = day.stack.missing[channel] == 0
-        places = np.arange(day.quarters + 1)
-        there = (places >= day.around.first[:, None]) & (places <= day.around.last[:, None])
-        known &= there
-        place = day.quarters - known[:, ::-1].argmax(axis=1)
-        found = known.any(axis=1)
+        missing, place = day.stack.missing[channel], day.around.last.copy()
+        found = missing[np.arange(len(day)), place] == 0
+        odd = np.flatnonzero(~found)
+        if len(odd):
+            places = np.arange(day.quarters + 1)
+            known = (missing[odd] == 0) & (places >= day.around.first[odd, None]) & (places <= place[odd, None])
+            place[odd] = day.quarters - known[:, ::-1].argmax(axis=1)
+            found[odd] = known.any(axis=1)
         last_wh[found] = registers[found, place[found]]
         last_at[found] = day.times[place[found]]
     return {f"last_{channel}": last_wh, f"last_{name}_at": last_at}

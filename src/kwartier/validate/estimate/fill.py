@@ -44,9 +44,7 @@ def fill(
     return sheet.filled()
 
 
-def _left_wh(
-    day: Day, row: int, channel: str, bad: Mask, placed: tuple[int, int], gaps: Sequence[Gap]
-) -> int | None:
+def _left_wh(day: Day, row: int, channel: str, bad: Mask, placed: tuple[int, int], gaps: Sequence[Gap]) -> int | None:
     """What the check meter measured besides all that is known of the row; None: there is none, or it does not fit."""
     check = day.around.check_meter_wh.get(channel)
     if check is None or not check.there[row] or day.around.first[row] or day.around.last[row] != day.quarters:
@@ -104,7 +102,9 @@ class _Methods:
         """All that is unknown in a row's day gets together what the check meter says is left."""
         own = [self._own(gap) for gap in gaps]
         if left_wh and all(dark.all() for _, dark in own):
-            own = [(quarters, np.zeros_like(dark)) for quarters, dark in own]  # the other meter says that there was power
+            own = [
+                (quarters, np.zeros_like(dark)) for quarters, dark in own
+            ]  # the other meter says that there was power
         for gap, (quarters, dark) in zip(gaps, own, strict=True):
             if dark.any():
                 yield gap, _dark_part(quarters[dark])

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -136,7 +137,7 @@ def _cut(one: _Stretch, missing: Bytes8, quarters: int) -> list[_Stretch]:
     if len(known) and one.stop == quarters and missing[one.row, quarters]:
         cuts.add(int(known[-1]))
     edges = [one.first, *sorted(cuts), one.stop]
-    return [_Stretch(one.row, first, stop) for first, stop in zip(edges, edges[1:], strict=False)]
+    return [_Stretch(one.row, first, stop) for first, stop in pairwise(edges)]
 
 
 _Named = list[tuple[int, int, str]]

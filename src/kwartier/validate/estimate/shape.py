@@ -64,7 +64,9 @@ class Past:
 
     def __init__(self, history: Mapping[date, Volumes]) -> None:
         self._history = history
-        self._rows = {day: {reading: row for row, reading in enumerate(one.ids.tolist())} for day, one in history.items()}
+        self._rows = {
+            day: {reading: row for row, reading in enumerate(one.ids.tolist())} for day, one in history.items()
+        }
 
     def day(self, reading: int, channel: str, day: date) -> Energy | None:
         """The quarters of a day that may lend its shape; None: it may not."""
@@ -107,8 +109,8 @@ def _shape(method: str, quarters: Clocked, lent: Mapping[int, Sequence[tuple[dat
     weights = np.zeros(len(quarters.day), np.int64)
     for one, several in lent.items():
         here = quarters.day == one
-        summed = np.sum([energy_wh for _, energy_wh in several], axis=0, dtype=np.int64)
-        weights[here] = summed[quarters.place[here]]
+        for _, energy_wh in several:
+            weights[here] += energy_wh[quarters.place[here]]
     whole_wh = (2 * int(weights.sum()) + count) // (2 * count)
     days = tuple(sorted({day.isoformat() for several in lent.values() for day, _ in several}))
     return Shape(method=method, weights=weights, energy_wh=_within(whole_wh), source="like days", days=days)

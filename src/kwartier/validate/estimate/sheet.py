@@ -46,7 +46,7 @@ class Substitute:
     method: str
     quality: Quality
     inputs: Mapping[str, object]
-    """``set``: the parameters; ``start``, ``end``: the gap (UTC s); ``start_known``, ``end_known``: whether their registers are.
+    """``set``: the parameters; ``start``, ``end``: the gap (UTC s); ``start_known``, ``end_known``: whether a register is.
 
     ``energy``: what it was taken from; ``shape``: by which method, where it is not ``method``; ``days``: which days lent it;
     ``may_still_come``: it is provisional; ``reason``: why by hand.
@@ -140,7 +140,9 @@ class Sheet:
     def _rule(self, row: int, one: Manual) -> str:
         """The rules that had rejected some of the quarters."""
         gaps = (gap for gap in self._plan.gaps if (gap.row, gap.channel) == (row, one.channel))
-        codes = {code for gap in gaps if gap.first <= one.last and gap.last >= one.first for code in gap.rule.split(",")}
+        codes = {
+            code for gap in gaps if gap.first <= one.last and gap.last >= one.first for code in gap.rule.split(",")
+        }
         return ",".join(sorted(codes, key=lambda code: (len(code), code)))
 
     def _not_by_hand(self, gap: Gap, quarters: Places) -> Places:
