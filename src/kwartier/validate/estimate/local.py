@@ -42,6 +42,7 @@ def clocked(start: int, end: int, timezone: str) -> Clocked:
     return Clocked(day, seconds // QUARTER_S)
 
 
+@lru_cache(maxsize=MAX_CACHED)
 def local_length_s(start: int, end: int, timezone: str) -> int:
     """How long it took by the local clock: ten days are ten days, also when an hour is skipped in them."""
     return end - start + offset_at(timezone, end) - offset_at(timezone, start)

@@ -16,6 +16,7 @@ MAX_CANDIDATES = 16
 MAX_LIKE_DAYS = 8
 MAX_LINEAR_QUARTERS = 96
 MAX_PROFILE_BEYOND_DAYS = 31
+MAX_CACHED = 1024
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -43,9 +44,13 @@ class Parameters:
 
     def like_of(self, day: date, until: date) -> tuple[date, ...]:
         """The days before ``until`` that are looked at for ``day``, the nearest first."""
-        kinds = self.ranked(day)
-        back = (day - timedelta(days=days) for days in range(1, self.look_back_days + 1))
-        return tuple([one for one in back if one < until and one.weekday() in kinds][: self.candidates])
+        return _like(day, until, self.ranked(day), self.look_back_days, self.candidates)
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def _like(day: date, until: date, kinds: tuple[int, ...], look_back_days: int, candidates: int) -> tuple[date, ...]:
+    back = (day - timedelta(days=days) for days in range(1, look_back_days + 1))
+    return tuple([one for one in back if one < until and one.weekday() in kinds][:candidates])
 
 
 @lru_cache(maxsize=1)

@@ -10,12 +10,19 @@ from datetime import date
 from typing import NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from kwartier.model import Quality, Times, Volumes
-from kwartier.validate.day import Energy, Places
+from kwartier.validate.day import CHANNELS, Energy, Places
 from kwartier.validate.estimate.local import PLAIN_QUARTERS, Clocked, date_of
 from kwartier.validate.estimate.parameters import Parameters
 from kwartier.validate.usable import MAX_WH
+
+
+MEASURED = int(Quality.MEASURED)
+Quarters = npt.NDArray[np.int32]
+Lent = tuple[date, Quarters]
+"""A day that lends its shape, and its volumes."""
 
 
 class Curve(NamedTuple):
@@ -63,49 +70,53 @@ class Past:
     """Volumes of earlier days, to be looked up by reading and day."""
 
     def __init__(self, history: Mapping[date, Volumes]) -> None:
-        self._history = history
-        self._rows = {
-            day: {reading: row for row, reading in enumerate(one.ids.tolist())} for day, one in history.items()
-        }
+        plain = {day: one for day, one in history.items() if one.energy_wh[CHANNELS[0]].shape[1] == PLAIN_QUARTERS}
+        self._energy_wh = {(day, channel): one.energy_wh[channel] for day, one in plain.items() for channel in CHANNELS}
+        self._rows: dict[tuple[date, str], dict[int, int]] = {}
+        for day, one in plain.items():
+            for channel in CHANNELS:
+                valid = (one.state["eligible"] == 1) & (one.quality[channel] == MEASURED).all(axis=1)
+                rows = np.flatnonzero(valid)
+                self._rows[day, channel] = dict(zip(one.ids[rows].tolist(), rows.tolist(), strict=True))
 
-    def day(self, reading: int, channel: str, day: date) -> Energy | None:
+    def day(self, reading: int, channel: str, day: date) -> Quarters | None:
         """The quarters of a day that may lend its shape; None: it may not."""
-        row = self._rows.get(day, {}).get(reading)
-        if row is None:
-            return None
-        volumes = self._history[day]
-        energy_wh, quality = volumes.energy_wh[channel][row], volumes.quality[channel][row]
-        if len(energy_wh) != PLAIN_QUARTERS or volumes.state["eligible"][row] != 1:
-            return None
-        return energy_wh.astype(np.int64) if (quality == Quality.MEASURED).all() else None
+        row = self._rows.get((day, channel), {}).get(reading)
+        return None if row is None else self._energy_wh[day, channel][row]
 
     def shape(self, like: Like, quarters: Clocked) -> Shape | None:
         """The shape that like days lend to quarters: by E3, else by E4; None where some day of them has no like day."""
-        days = [int(one) for one in np.unique(quarters.day)]
-        found = {one: self._valid(like, date_of(one)) for one in days}
-        fewest = min((len(valid) for valid in found.values()), default=0)
         count = like.parameters.like_days
-        if fewest >= count:
-            return _shape("E3", quarters, {one: valid[:count] for one, valid in found.items()}, count)
+        days = sorted(set(quarters.day.tolist()))
+        found = {one: self._valid(like, date_of(one), count) for one in days}
+        fewest = min((len(valid) for valid in found.values()), default=0)
+        if fewest == count:
+            return _shape("E3", quarters, found, count)
         if not fewest:
             return None
-        best = {one: [_best(like.parameters, date_of(one), valid)] for one, valid in found.items()}
+        everything = ((one, self._valid(like, date_of(one), like.parameters.candidates)) for one in days)
+        best = {one: [_best(like.parameters, date_of(one), valid)] for one, valid in everything}
         return _shape("E4", quarters, best, 1)
 
-    def _valid(self, like: Like, day: date) -> list[tuple[date, Energy]]:
-        """The like days of one day that may lend their shape, the nearest first."""
-        looked_at = like.parameters.like_of(day, like.until)
-        found = ((one, self.day(like.reading, like.channel, one)) for one in looked_at)
-        return [(one, energy_wh) for one, energy_wh in found if energy_wh is not None]
+    def _valid(self, like: Like, day: date, enough: int) -> list[Lent]:
+        """The like days of one day that may lend their shape, the nearest first, until there are ``enough``."""
+        found: list[Lent] = []
+        for one in like.parameters.like_of(day, like.until):
+            energy_wh = self.day(like.reading, like.channel, one)
+            if energy_wh is not None:
+                found.append((one, energy_wh))
+                if len(found) == enough:
+                    break
+        return found
 
 
-def _best(parameters: Parameters, day: date, valid: Sequence[tuple[date, Energy]]) -> tuple[date, Energy]:
+def _best(parameters: Parameters, day: date, valid: Sequence[Lent]) -> Lent:
     """The day that the table names first; among equals the nearest, which stands first."""
     ranked = parameters.ranked(day)
     return min(valid, key=lambda one: ranked.index(one[0].weekday()))
 
 
-def _shape(method: str, quarters: Clocked, lent: Mapping[int, Sequence[tuple[date, Energy]]], count: int) -> Shape:
+def _shape(method: str, quarters: Clocked, lent: Mapping[int, Sequence[Lent]], count: int) -> Shape:
     weights = np.zeros(len(quarters.day), np.int64)
     for one, several in lent.items():
         here = quarters.day == one
