@@ -18,7 +18,6 @@ from kwartier.validate.estimate.local import PLAIN_QUARTERS, Clocked, date_of
 from kwartier.validate.estimate.parameters import Parameters
 from kwartier.validate.usable import MAX_WH
 
-
 MEASURED = int(Quality.MEASURED)
 Quarters = npt.NDArray[np.int32]
 Lent = tuple[date, Quarters]
