@@ -1,8 +1,8 @@
 """What scenarios of estimation say, and the wiring's part of it: CSV files to stacks, and what is around them.
 
-``when/``: ``days`` (which runs over which days), ``readings`` (registers that rise by ``step_wh`` each quarter; ``run``: from which
-run on they are known), ``history`` (earlier days, in stretches), ``profiles`` (by UTC hour), ``rejected``, ``outages``, ``exchanges``,
-``check_meters``, ``manual``, ``may_still_come``. ``then/``: ``volumes`` (every quarter, in stretches), ``substitutes``.
+``when/``: ``days`` (which runs over which days), ``readings`` (registers that rise by ``step_wh`` each quarter; ``run``: from
+which run on they are known), ``history`` (earlier days, in stretches), ``profiles`` (by UTC hour), ``rejected``, ``outages``,
+``exchanges``, ``check_meters``, ``manual``, ``may_still_come``. ``then/``: ``volumes`` in stretches, ``substitutes``.
 """
 
 import csv
@@ -16,7 +16,7 @@ import numpy as np
 
 from kwartier.clock import QUARTER_S, quarter_ends
 from kwartier.model import STATE, Bytes8, Quality, Registers, Stack, Times, Volumes
-from kwartier.validate.day import CHANNELS, Around, Day, Known, Said, Spans, Verdicts
+from kwartier.validate.day import CHANNELS, Day, Known, Said, Spans, Verdicts
 from kwartier.validate.estimate.fill import fill
 from kwartier.validate.estimate.plan import Plan, plan
 from kwartier.validate.estimate.shape import Curve
@@ -62,9 +62,8 @@ class ByHour:
         return Curve(weights, energy_wh if is_known else None) if mine else None
 
 
-def past_day(day: date, ids: list[int], timezone: str, count: int = 96) -> Volumes:
+def past_day(day: date, ids: list[int], count: int = 96) -> Volumes:
     """An eligible day with 0 Wh in every quarter."""
-    del timezone
     shape = len(ids), count
     state = {name: np.zeros(len(ids), np.int64) for name in STATE}
     state["eligible"][:] = 1
@@ -82,11 +81,14 @@ def history(rows: list[Row]) -> dict[date, Volumes]:
     found: dict[date, Volumes] = {}
     for day in sorted({row["day"] for row in rows}):
         here = [row for row in rows if row["day"] == day]
-        one = past_day(date.fromisoformat(day), sorted({int(row["id"]) for row in here}), "")
+        one = past_day(date.fromisoformat(day), sorted({int(row["id"]) for row in here}))
         for channel in CHANNELS:
             one.quality[channel][:] = Quality.ABSENT
         for row in here:
-            place, quarters = int(np.searchsorted(one.ids, int(row["id"]))), slice(int(row["first"]), int(row["last"]) + 1)
+            place, quarters = (
+                int(np.searchsorted(one.ids, int(row["id"]))),
+                slice(int(row["first"]), int(row["last"]) + 1),
+            )
             one.energy_wh[row["channel"]][place, quarters] = int(row["energy_wh"])
             one.quality[row["channel"]][place] = Quality.MEASURED
             one.state["eligible"][place] = int(row["eligible"])
@@ -143,7 +145,9 @@ def rejections(rows: list[Row], ids: list[int], quarters: int) -> Verdicts:
     for row in rows:
         place, first, last = ids.index(int(row["id"])), int(row["first"]), int(row["last"])
         masks[row["channel"]][place, first : last + 1] = True
-        said.append(Said(row["code"], "fail", row["channel"], Spans(*(np.array([one]) for one in (place, first, last)))))
+        said.append(
+            Said(row["code"], "fail", row["channel"], Spans(*(np.array([one]) for one in (place, first, last))))
+        )
     return Verdicts(tuple(said), {}, {}, masks)
 
 
