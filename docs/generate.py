@@ -303,13 +303,17 @@ def estimation_page() -> Iterator[str]:
     yield "Sets follow each other by the day from which they hold; a gap keeps to the set of its first day."
     yield ""
     fields = [name for name in type(newest).__slots__ if name not in ("name", "like")]
-    rows = (["`" + name + "`", *(getattr(one, name) for one in estimation())] for name in fields)
+    rows = (["`" + name + "`", *(_number(getattr(one, name)) for one in estimation())] for name in fields)
     yield from table(("", *(one.name for one in estimation())), rows)
     yield "## Like days"
     yield ""
     yield "Which days of the week may stand for which, the best first; by the newest set."
     yield ""
     yield from table(("day", "like days"), ((one, ", ".join(newest.like[one])) for one in WEEKDAYS))
+
+
+def _number(value: object) -> object:
+    return ", ".join(value) if isinstance(value, tuple) else value
 
 
 ESTIMATION = """\
@@ -320,8 +324,8 @@ over midnight, and import and export have their own gaps.
 **Energy.** Where both registers are known, what went through the meter is exact, and only how it was spread is estimated:
 quality `calculated`. The parts of all days of a gap come from one split of the whole, by the largest remainder, ties to the
 earliest quarter; they add up to the difference of the registers to the watt-hour. Not so across a register that starts anew,
-over a difference below zero or beyond what the connection can carry, or over more than {max_gap_days} days: then quality
-`estimated`, day by day, until the truth comes and a later run supersedes it.
+over a difference below zero or beyond what the connection can carry, over more than {max_gap_days} days, or where a rule
+doubts the registers themselves: then quality `estimated`, day by day, until the truth comes and a later run supersedes it.
 
 **Midnight.** Where a rejected stretch reaches midnight and no register stands there, it is cut at the last one that is known
 before, and after midnight at the first: these are what the run of the day beside it is told of. A straight line over midnight

@@ -145,7 +145,7 @@ def random_registers(count: int) -> Registers:
 
 
 def test_rows_without_gaps_take_no_time_each() -> None:
-    """The bound is loose, a busy machine being no reason to fail; 100 000 rows take 0.3 s, and a look at each by itself far more."""
+    """The bound is loose, a busy machine being no reason to fail; a look at each row by itself takes far more."""
     count = 20_000
     stack = absent_stack(DAY, np.arange(count), TIMES)
     registers = random_registers(count)

@@ -34,6 +34,7 @@ def test_sets_follow_each_other_by_their_days() -> None:
         ("profile_beyond_days = 10", "profile_beyond_days = 32"),
         ("mean_days = 28", "mean_days = 28\nother = 1"),
         ("mean_days = 28", ""),
+        ("registers_doubted_by =", "doubted_by ="),
         ('friday = ["friday"]', ""),
         ('friday = ["friday"]', "friday = []"),
         ('friday = ["friday"]', 'friday = ["vrijdag"]'),

@@ -35,6 +35,7 @@ class Parameters:
     candidates: Annotated[int, Field(ge=1, le=MAX_CANDIDATES)]
     profile_beyond_days: Annotated[int, Field(ge=1, le=MAX_PROFILE_BEYOND_DAYS)]
     capacity_percent: Annotated[int, Field(ge=100, le=1000)]
+    registers_doubted_by: tuple[str, ...]
     mean_days: Annotated[int, Field(ge=1, le=366)]
     like: Mapping[str, tuple[str, ...]]
 

@@ -156,7 +156,8 @@ def _said(verdicts: Verdicts, channel: str, rows: set[int]) -> dict[int, _Named]
 
 
 def _codes(said: Iterable[tuple[int, int, str]], one: _Stretch) -> str:
-    codes = {code for first, last, code in said if first < one.stop and last >= one.first}
+    """The numbers of the rules, ``V1`` of ``V1-negative``."""
+    codes = {code.partition("-")[0] for first, last, code in said if first < one.stop and last >= one.first}
     return ",".join(sorted(codes, key=lambda code: (len(code), code))) or NOT_JUDGED
 
 
@@ -175,7 +176,8 @@ class _Look:
         start, end = self._end(channel, one.row, one.first, -1), self._end(channel, one.row, one.stop, 1)
         until = local_day(start.at, self._timezone)
         parameters = parameters_of(until, self._sets)
-        energy_wh = self._energy(one.row, start, end, parameters)
+        is_doubted = not set(rule.split(",")).isdisjoint(parameters.registers_doubted_by)
+        energy_wh = None if is_doubted else self._energy(one.row, start, end, parameters)
         over_midnight = start.at < times[0] or end.at > times[-1]
         if over_midnight and energy_wh is not None:
             outages = self._outages.get(one.row, ())
