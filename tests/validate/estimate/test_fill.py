@@ -129,3 +129,53 @@ def test_a_day_without_rows_comes_to_nothing() -> None:
     day = Day(stack=stack, times=TIMES, around=whole_day(0, 96))
     planned = plan(day, NOTHING, timezone=ZONE)
     assert len(volumes(day, planned.rejected, fill(planned, {}))) == 0
+
+
+def silent(*, check_wh: int, first: int = 0, gap: bool = False, dark: bool = False, exchanged: bool = False) -> Plan:
+    """A meter that used 10 Wh a quarter and fell silent at place 60, beside a check meter; perhaps with a gap before."""
+    stack = absent_stack(DAY, np.array([7]), TIMES, (CHANNEL,))
+    stack.registers[CHANNEL][0, :61] = 1000 + 10 * np.arange(61)
+    stack.missing[CHANNEL][0, first:61] = 0
+    if gap:
+        stack.missing[CHANNEL][0, 21:40] = 1
+    check = Known(register_wh=np.array([check_wh]), at=TIMES[-1:], there=np.array([True]))
+    around = replace(whole_day(1, 96), check_meter_wh={CHANNEL: check}, first=np.array([first]))
+    around = replace(around, outages={0: ((60, 95),)} if dark else {}, exchanged=np.array([exchanged]))
+    return plan(Day(stack=stack, times=TIMES, around=around), NOTHING, timezone=ZONE)
+
+
+def methods_of(planned: Plan) -> list[tuple[str, int, int]]:
+    return [(one.method, one.first, one.last) for one in fill(planned, {}).substitutes]
+
+
+def test_a_check_meter_that_saw_use_disproves_an_outage() -> None:
+    assert methods_of(silent(check_wh=600, dark=True)) == [("E7", 60, 95)]
+    assert methods_of(silent(check_wh=636, dark=True)) == [("E6", 60, 95)]
+
+
+def test_a_check_meter_says_nothing_of_a_meter_that_was_there_for_a_part_of_the_day() -> None:
+    assert methods_of(silent(check_wh=636)) == [("E6", 60, 95)]
+    assert methods_of(silent(check_wh=636, first=4)) == []
+
+
+def test_a_check_meter_says_nothing_where_something_else_of_the_day_is_missing() -> None:
+    """The gap of 20 quarters has an energy and no shape."""
+    assert methods_of(silent(check_wh=636, gap=True)) == []
+
+
+def test_registers_that_may_have_started_anew_tell_no_energy() -> None:
+    assert [gap.energy_wh for gap in silent(check_wh=0, gap=True).gaps] == [200, None]
+    assert [gap.energy_wh for gap in silent(check_wh=0, gap=True, exchanged=True).gaps] == [None, None]
+
+
+def test_like_days_are_asked_for_ten_days_and_not_for_a_quarter_more() -> None:
+    def over(quarters: int) -> Plan:
+        there, end = np.array([True]), int(TIMES[-1])
+        before = Known(register_wh=np.array([1000]), at=np.array([end - 900 * quarters]), there=there)
+        after = Known(register_wh=np.array([2000]), at=np.array([end]), there=there)
+        stack = absent_stack(DAY, np.array([7]), TIMES, (CHANNEL,))
+        around = replace(whole_day(1, 96), before={CHANNEL: before}, after={CHANNEL: after})
+        return plan(Day(stack=stack, times=TIMES, around=around), NOTHING, timezone=ZONE)
+
+    assert over(960).wanted
+    assert not over(961).wanted
