@@ -29,6 +29,9 @@ from kwartier.service.alerting.worklist import causes
 from kwartier.service.reports.dictionary import dictionary
 from kwartier.service.reports.page import markdown, markdown_section
 from kwartier.service.reports.register import purpose_section
+from kwartier.validate.estimate.methods import METHODS
+from kwartier.validate.estimate.parameters import WEEKDAYS, estimation
+from kwartier.validate.estimate.plan import MAX_GAP_DAYS
 from kwartier.validate.parameters import sets
 from kwartier.validate.rules.rule import Over, Rule
 from kwartier.validate.rules.table import RULES
@@ -342,8 +345,86 @@ def _shown(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
+def estimation_page() -> Iterator[str]:
+    """What is put in the place of quarters that are not known."""
+    yield MADE.format(
+        source="`src/kwartier/validate/estimate/methods.py`, `src/kwartier/validate/estimation.toml` and `docs/generate.py`"
+    )
+    newest = estimation()[-1]
+    numbers = {"linear_quarters": newest.linear_quarters, "like_days": newest.like_days}
+    numbers["profile_beyond_days"] = newest.profile_beyond_days
+    yield "# Estimation"
+    yield ""
+    yield from ESTIMATION.format(max_gap_days=MAX_GAP_DAYS, **numbers).splitlines()
+    yield ""
+    yield "## Methods"
+    yield ""
+    yield "In the order in which they are tried; the first that can be used is. E8 holds over all others."
+    yield ""
+    yield from table(
+        ("code", "method", "when", "shape", "energy, if the registers do not tell it", "after"),
+        (
+            (one.code, one.title, one.when.format(**numbers), one.shape.format(**numbers), one.energy, one.source)
+            for one in METHODS
+        ),
+    )
+    yield "## Parameters"
+    yield ""
+    yield "Sets follow each other by the day from which they hold; a gap keeps to the set of its first day."
+    yield ""
+    names = [name for name in type(newest).__slots__ if name not in ("name", "like")]
+    rows = (["`" + name + "`", *(_number(getattr(one, name)) for one in estimation())] for name in names)
+    yield from table(("", *(one.name for one in estimation())), rows)
+    yield "## Like days"
+    yield ""
+    yield "Which days of the week may stand for which, the best first; by the newest set."
+    yield ""
+    yield from table(("day", "like days"), ((one, ", ".join(newest.like[one])) for one in WEEKDAYS))
+
+
+def _number(value: object) -> object:
+    return ", ".join(value) if isinstance(value, tuple) else value
+
+
+ESTIMATION = """\
+What is not known of a quarter is put there by a method, and says so. A *gap* is a stretch of one channel of one meter without
+volumes that can be used: registers are missing, or a rule has rejected them. It runs from one known register to the next, also
+over midnight, and import and export have their own gaps.
+
+**Energy.** Where both registers are known, what went through the meter is exact, and only how it was spread is estimated:
+quality `calculated`. The parts of all days of a gap come from one split of the whole, by the largest remainder, ties to the
+earliest quarter; they add up to the difference of the registers to the watt-hour. Not so across a register that starts anew,
+over a difference below zero or beyond what the connection can carry, over more than {max_gap_days} days, or where a rule
+doubts the registers themselves: then quality `estimated`, day by day, until the truth comes and a later run supersedes it.
+
+**Midnight.** Where a rejected stretch reaches midnight and no register stands there, it is cut at the last one that is known
+before, and after midnight at the first: these are what the run of the day beside it is told of. A straight line over midnight
+needs the status of the row on the other side, and an outage in a gap over midnight has to be told to both runs.
+
+**Like days** are earlier days that were measured as a whole, in both directions, without power failure or exchange. For each
+local day of a gap, days before the gap are looked at, the nearest first.
+
+**Days of 92 and 100 quarters.** A shape is laid over a day by the local clock. Only days of 96 quarters lend one. The hour that
+the clock skips is left out; the hour that it shows twice takes the same shape twice. Profiles know their quarters in UTC.
+
+**Nothing can be done** where there is neither a like day nor a profile, or no register at one end and no year volume: these
+quarters are `missing`, and settlement spreads the connection by profile. A difference of 0 is 0 in every quarter.
+
+**The day's state.** The mean of a day's volume moves, after an eligible day, by the difference divided by the number of
+eligible days so far, at most `mean_days`, rounded to the nearest Wh; so no day has to be read again. Days without use are
+counted over days of which everything is measured or calculated; an estimated day neither counts nor ends the row.
+
+| gap | history | method |
+|---|---|---|
+| 1 hour | any | E2 |
+| 5 hours | {like_days} like days | E3 |
+| 3 days | {like_days} like days for each | E3 |
+| 11 days | any | E5 |
+"""
+
 PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
     "errors.md": errors,
+    "estimation.md": estimation_page,
     "commands.md": commands,
     "alerts.md": alert_page,
     "companions.md": companion_page,

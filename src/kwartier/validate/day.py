@@ -27,6 +27,8 @@ class Known:
     at: Times
     """UTC seconds."""
     there: Mask
+    marked: Mask | None = None
+    """Where the row that it came in says that the power failed; None: that is not known of any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,7 @@ class Around:
     """The day's closing as the daily profile has it, where a purpose allowed reading it in the same visit."""
     check_meter_wh: Mapping[str, Known] = field(default_factory=dict)
     """What a second meter at the connection measured on the day, as ``register_wh``."""
-    state: Mapping[str, Registers] = field(default_factory=dict)
+    state: Mapping[str, Registers] = field(default_factory=dict, repr=False)
     """:data:`kwartier.model.STATE` of the day before; empty: of no row anything is known. A row of nothing has only zeros."""
     clock_drift_s: Registers | None = None
     """How far the meter's clock was ahead when it was visited; None: it was never asked."""
