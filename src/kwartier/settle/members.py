@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow
+import pyarrow.compute as pc
 
 from kwartier.errors import StateError
 from kwartier.settle.inputs import Inputs, coded, eans, in_form, whole
@@ -79,7 +80,7 @@ def members(given: Inputs) -> Members:
     place, is_supplied = supplied.places(eans(given.meters))
     _require_known(given, is_supplied)
     supplies = given.supplies.take(supplied.rows)
-    by_method = np.isin(np.asarray(supplies["method"].to_pylist(), dtype=object), BY_READINGS)
+    by_method = _flags(pc.is_in(supplies["method"], value_set=pyarrow.array(BY_READINGS)))
     metered = by_method & _readable(given, place, is_supplied, len(supplies))
 
     groups, group = _groups(supplies, metered)
@@ -104,9 +105,13 @@ def _require_known(given: Inputs, is_supplied: Mask) -> None:
         raise StateError("bad-table", f"the meters of {len(strays)} connections are at none that the registry has")
 
 
+def _flags(column: "pyarrow.ChunkedArray[pyarrow.BooleanScalar] | pyarrow.BooleanArray") -> Mask:
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
 def _readable(given: Inputs, place: Numbers, is_supplied: Mask, count: int) -> Mask:
     """Which connections have an id, and none that is not usable."""
-    usable = np.asarray(given.meters["usable"].to_numpy(), dtype=np.bool_)
+    usable = _flags(given.meters["usable"])
     good = np.bincount(place[is_supplied & usable], minlength=count)
     bad = np.bincount(place[is_supplied & ~usable], minlength=count)
     return np.asarray((good > 0) & (bad == 0))
