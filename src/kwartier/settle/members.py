@@ -75,11 +75,11 @@ class _Supplied(NamedTuple):
 
 
 def members(given: Inputs) -> Members:
-    """The groups of the day, and the cells. Raises ``StateError`` bad-table."""
+    """The groups of the day, and the cells; soonest where all tables are ordered by EAN. Raises ``StateError`` bad-table."""
     supplied = _Supplied(*np.unique(eans(given.supplies), return_index=True))
     place, is_supplied = supplied.places(eans(given.meters))
     _require_known(given, is_supplied)
-    supplies = given.supplies.take(supplied.rows)
+    supplies = _in_order(given.supplies, supplied.rows)
     by_method = _flags(pc.is_in(supplies["method"], value_set=pyarrow.array(BY_READINGS)))
     metered = by_method & _readable(given, place, is_supplied, len(supplies))
 
@@ -98,8 +98,15 @@ def members(given: Inputs) -> Members:
     )
 
 
+def _in_order(table: pyarrow.Table, rows: Numbers) -> pyarrow.Table:
+    """These rows, copied only where they are not the table as it is."""
+    return table if np.array_equal(rows, np.arange(len(table))) else table.take(rows)
+
+
 def _require_known(given: Inputs, is_supplied: Mask) -> None:
     """A meter is at a connection that the market or the registry knows; else its readings would be in no area at all."""
+    if is_supplied.all():
+        return
     strays = np.setdiff1d(eans(given.meters)[~is_supplied], eans(given.connections))
     if len(strays):
         raise StateError("bad-table", f"the meters of {len(strays)} connections are at none that the registry has")
@@ -158,6 +165,8 @@ def _stopped(given: Inputs, supplied: _Supplied) -> Mapping[str, tuple[Stop, ...
     _, is_supplied = supplied.places(eans(given.connections))
     for area, count in _by_area(given.connections, ~is_supplied).items():
         found[area] = (Stop("no-market-data", f"{count} connections have no supply"),)
+    if len(supplied.eans) == len(given.supplies):
+        return found
     _, inverse, times = np.unique(eans(given.supplies), return_inverse=True, return_counts=True)
     for area, count in _by_area(given.supplies, times[inverse] > 1).items():
         stop = Stop("two-supplies", f"{count} supplies are of connections that have several")
