@@ -25,7 +25,7 @@ from kwartier.export.codes import Codes
 from kwartier.export.document import Content, Document, Header
 from kwartier.export.formats import FORMATS
 from kwartier.rowfile import write_parquet
-from kwartier.service.messages import Topic, drawn, made, vouch
+from kwartier.service.messages import Message, Topic, drawn, made, vouch
 from kwartier.settle.tables import Area
 
 OUTBOX = "outbox"
@@ -70,34 +70,46 @@ def export_day(engine: Engine, content: Content, edition: Edition, *, codes: Cod
     """
     if content.areas and not content.settled:
         raise StateError("not-settled", f"{edition.kind} of {content.day}: {reasons(content.withheld)}")
-    sender = codes.own()
+    codes.own()
     files: list[Path] = []
     unchanged = 0
     with opened(out, edition.kind):
         ids = set()
         for document in FORMATS[edition.kind](content):
-            topic = Topic(edition.kind, content.day, edition.version, document.subject, document.recipient)
-            receiver = codes.recipient(document.recipient)
-            message = drawn(engine, topic, at=at)
-            header = Header(
-                message_id=message.id,
-                created_at=message.made_at,
-                known_at=edition.known_at,
-                sender=sender,
-                receiver=receiver,
-                version=edition.version,
-                final=edition.final,
-            )
+            message = drawn(engine, _topic(content, edition, document), at=at)
             draft = out / f".{message.file}.draft"
-            digest = _write(draft, document.pieces(header, codes))
-            vouch(engine, message, digest)
-            _write_twins(out, message.file, document, header)
-            path, was_there = _place(draft, out / message.file, digest)
+            try:
+                path, was_there = _publish(engine, document, message, edition, codes, draft)
+            finally:
+                draft.unlink(missing_ok=True)
             files.append(path)
             unchanged += was_there
             ids.add(message.id)
         _nothing_gone(engine, edition, content.day, ids)
     return Exported(files=tuple(files), unchanged=unchanged, withheld=content.withheld)
+
+
+def _topic(content: Content, edition: Edition, document: Document) -> Topic:
+    return Topic(edition.kind, content.day, edition.version, document.subject, document.recipient)
+
+
+def _publish(
+    engine: Engine, document: Document, message: Message, edition: Edition, codes: Codes, draft: Path
+) -> tuple[Path, bool]:
+    """The document under its name; where it is, and whether it was there. The order of the steps is what a crash leaves."""
+    header = Header(
+        message_id=message.id,
+        created_at=message.made_at,
+        known_at=edition.known_at,
+        sender=codes.own(),
+        receiver=codes.recipient(document.recipient),
+        version=edition.version,
+        final=edition.final,
+    )
+    digest = _write(draft, document.pieces(header, codes))
+    vouch(engine, message, digest)
+    _write_twins(draft.parent, message.file, document, header)
+    return _place(draft, draft.parent / message.file, digest)
 
 
 def reasons(areas: Iterable[Area]) -> str:
@@ -148,17 +160,13 @@ def _write(draft: Path, pieces: Iterator[str]) -> str:
     """The text on the disk, under a name that nobody looks for; its digest."""
     digest = hashlib.sha256()
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, PRIVATE_FILE)
-    try:
-        with os.fdopen(descriptor, "wb", buffering=CHUNK_BYTES) as out:
-            for piece in pieces:
-                octets = piece.encode("utf-8")
-                digest.update(octets)
-                out.write(octets)
-            out.flush()
-            os.fsync(out.fileno())
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
+    with os.fdopen(descriptor, "wb", buffering=CHUNK_BYTES) as out:
+        for piece in pieces:
+            octets = piece.encode("utf-8")
+            digest.update(octets)
+            out.write(octets)
+        out.flush()
+        os.fsync(out.fileno())
     return digest.hexdigest()
 
 
@@ -166,7 +174,6 @@ def _place(draft: Path, path: Path, digest: str) -> tuple[Path, bool]:
     """The draft under its name, unless it lies there already or was sent; where it is, and whether it was."""
     sent = path.parent / SENT / path.name
     if sent.exists() or _digest_of(path) == digest:
-        draft.unlink()
         return sent if sent.exists() else path, True
     draft.replace(path)
     sync_folder(path.parent)
