@@ -7,12 +7,14 @@ has a meaning for are escaped.
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import chain
 from xml.sax.saxutils import escape
 
 from kwartier.clock import QUARTER_S
 from kwartier.errors import InputError
 from kwartier.export.codes import Code
-from kwartier.export.series import NOT_AVAILABLE
+from kwartier.export.series import MAX_QUARTERS, NOT_AVAILABLE
 from kwartier.model import Times
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -48,8 +50,9 @@ def second(utc: int) -> str:
 
 def quantity(energy_wh: int) -> str:
     """An energy in kilowatt-hours."""
-    whole, rest = divmod(abs(energy_wh), 1000)
-    return f"{'-' if energy_wh < 0 else ''}{whole}.{rest:03d}"
+    if energy_wh < 0:
+        return f"-{quantity(-energy_wh)}"
+    return f"{energy_wh // 1000}.{energy_wh % 1000:03d}"
 
 
 def interval(name: str, times: Times) -> str:
@@ -60,12 +63,22 @@ def interval(name: str, times: Times) -> str:
 
 def points(energy_wh: Sequence[int], codes: Sequence[str]) -> str:
     """A quantity and its quality for each quarter; what is not available has no quantity, not even 0."""
+    if NOT_AVAILABLE not in codes and min(energy_wh) >= 0:
+        values = ((energy // 1000, energy % 1000, code) for energy, code in zip(energy_wh, codes, strict=True))
+        return _plain_day(len(energy_wh)) % tuple(chain.from_iterable(values))
     return "".join(
         f"<Point><position>{place}</position>"
         f"{'' if code == NOT_AVAILABLE else f'<quantity>{quantity(energy)}</quantity>'}"
         f"<quality>{code}</quality></Point>"
         for place, (energy, code) in enumerate(zip(energy_wh, codes, strict=True), 1)
     )
+
+
+@lru_cache(maxsize=MAX_QUARTERS)
+def _plain_day(quarters: int) -> str:
+    """The points of a day as one template: most days have a quantity in every quarter, and there are millions of them."""
+    one = "<quantity>%d.%03d</quantity><quality>%s</quality></Point>"
+    return "".join(f"<Point><position>{place}</position>{one}" for place in range(1, quarters + 1))
 
 
 def period(times: Times, energy_wh: Sequence[int], codes: Sequence[str]) -> str:
