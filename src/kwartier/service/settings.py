@@ -16,6 +16,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from kwartier.disk import write_once
 from kwartier.dlms.protection import TITLE_BYTES
 from kwartier.errors import InputError
+from kwartier.export.codes import Codes
+from kwartier.service.parties import MAX_NAMES, AreaCode, MarketSettings, PartyCode, codes_of
 from kwartier.who import roles
 from kwartier.who.actor import ALIAS
 
@@ -125,6 +127,12 @@ class Settings(BaseSettings):
     """Which names of actors are one person, who never makes a pair of eyes with himself: person -> names."""
     oidc: dict[str, OidcSettings] = Field(default={}, max_length=MAX_ISSUERS)
     """Whose tokens are taken, by an alias of our own."""
+    market: MarketSettings = MarketSettings()
+    """Who sends messages, and how long an answer is waited for; see ``parties.py`` for this and the next two."""
+    parties: dict[str, PartyCode] = Field(default={}, max_length=MAX_NAMES)
+    """Codes of responsible parties and suppliers, by the names of ``market.csv``."""
+    areas: dict[str, AreaCode] = Field(default={}, max_length=MAX_NAMES)
+    """Codes of grid areas, likewise."""
 
     @field_validator("roles")
     @classmethod
@@ -186,6 +194,11 @@ class Settings(BaseSettings):
     def own_title(self) -> bytes:
         """The client system title as bytes."""
         return bytes.fromhex(self.client_system_title)
+
+    @property
+    def codes(self) -> Codes:
+        """Who is meant in messages."""
+        return codes_of(self.market, self.parties, self.areas)
 
 
 def there(home: Path) -> bool:
