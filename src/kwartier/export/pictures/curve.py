@@ -1,0 +1,207 @@
+"""The curve of a day: mean power of each quarter, import above the line and export below it.
+
+What is estimated is hatched, what is missing is left open over the whole height: an open quarter has no volume, or not of all.
+Time runs as it passes; the hours have the names that the local clock shows.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path as Outline
+
+from kwartier.export.pictures.day_curve import CHANNELS, QUARTERS_AN_HOUR, DayCurve, in_kwh, unit_of
+from kwartier.export.pictures.hours import hours_of, length
+from kwartier.export.pictures.palette import FAINT, LINE, TEXT, WITH_ENERGY, Kind, Scheme
+from kwartier.export.pictures.sheet import (
+    HEAD_IN,
+    LEGEND_IN,
+    MARGIN_IN,
+    WIDTH_IN,
+    Told,
+    field,
+    fill,
+    head,
+    legend,
+    shape,
+    sheet,
+    write,
+)
+
+PLOT_IN = 2.9
+SPACE_IN = 0.1
+HOURS_IN = 0.25
+SCALE_IN = 0.35
+NAMES_IN = 0.45
+MOST_TICKS = 6
+STEPS = (1, 2, 5)
+CURVE_PT = 0.9
+LINE_PT = 0.6
+DIRECTIONS = {"import_wh": "import", "export_wh": "export"}
+
+Numbers = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+
+def draw(curve: DayCurve, scheme: Scheme) -> Figure:
+    """The picture."""
+    figure = sheet(HEAD_IN + SPACE_IN + PLOT_IN + HOURS_IN + LEGEND_IN, scheme)
+    head(figure, scheme, curve.caption or "Day curve", _below(curve))
+    left_in = MARGIN_IN + SCALE_IN
+    width_in = WIDTH_IN - left_in - NAMES_IN - MARGIN_IN
+    axes = field(figure, left_in, LEGEND_IN + HOURS_IN, width_in, PLOT_IN)
+    highest = {name: curve.highest_wh(name) for name in CHANNELS}
+    unit, size = unit_of(max(highest.values()))
+    powers = {name: watts * QUARTERS_AN_HOUR / size for name, watts in highest.items()}
+    step = step_of(sum(powers.values()))
+    top = step * max(1.0, np.ceil(powers["import_wh"] / step))
+    low = -step * np.ceil(powers["export_wh"] / step) if powers["export_wh"] else -step / 2
+    bottom = low if curve.has("export_wh") else 0.0
+    axes.set_xlim(0, curve.quarters)
+    axes.set_ylim(bottom, top)
+    _scale(axes, scheme, curve, (bottom, top, step), unit)
+    for name, end in zip(CHANNELS, (top, bottom), strict=True):
+        if not curve.has(name):
+            continue
+        _direction(axes, scheme, curve, name, end, (1 if end > 0 else -1) * QUARTERS_AN_HOUR / size)
+        write(axes, curve.quarters + 0.7, end / 2, DIRECTIONS[name], TEXT, scheme)
+    if not any(map(curve.has, CHANNELS)):
+        write(axes, curve.quarters / 2, top / 2, "there is nothing to show", FAINT, scheme, middle=True)
+    axes.plot([0, curve.quarters], [0, 0], color=TEXT.of(scheme), linewidth=LINE_PT, clip_on=False)
+    legend(figure, scheme, _totals(curve))
+    return figure
+
+
+def told(curve: DayCurve) -> Told:
+    """The picture in words."""
+    said = "; ".join(f"{kind.value}: {', '.join(texts)}" for kind, texts in _totals(curve).items())
+    return Told(
+        title=curve.caption or "Day curve",
+        description=f"{_below(curve)} {said}.",
+        heads=("hour", *DIRECTIONS.values(), "made of"),
+        rows=tuple(_hours(curve)),
+    )
+
+
+def step_of(highest: float) -> float:
+    """From one line of the scale to the next: 1, 2 or 5 of some power of ten, so that there are few lines."""
+    if highest <= 0:
+        return 1.0
+    size = 10.0 ** (np.floor(np.log10(highest / MOST_TICKS)))
+    return next(size * step for step in (*STEPS, 10) if highest / (size * step) <= MOST_TICKS)
+
+
+def _below(curve: DayCurve) -> str:
+    return f"{curve.day}, {length(curve.quarters)}. Local time of {curve.timezone}; mean power of each quarter."
+
+
+def _scale(
+    axes: Axes, scheme: Scheme, curve: DayCurve, reach: tuple[float, float, float], unit: str
+) -> None:
+    """The lines of the scale, and the hours."""
+    bottom, top, step = reach
+    for number in range(int(np.ceil(bottom / step)), round(top / step) + 1):
+        at = number * step
+        axes.plot([0, curve.quarters], [at, at], color=LINE.of(scheme), linewidth=LINE_PT, zorder=0)
+        text = f"{abs(at):.10g}" + (f" {unit}" if number == round(top / step) else "")
+        write(axes, -0.7, at, text, FAINT, scheme, right=True)
+    high = top - bottom
+    hours = hours_of(curve.day, curve.timezone).starts()
+    for place, name in (*hours, (curve.quarters, "24")):
+        axes.plot(
+            [place, place],
+            [bottom, bottom - high * 0.015],
+            color=FAINT.of(scheme),
+            linewidth=LINE_PT,
+            clip_on=False,
+        )
+        write(axes, place, bottom - high * 0.05, name, FAINT, scheme, middle=True)
+
+
+def _direction(axes: Axes, scheme: Scheme, curve: DayCurve, name: str, end: float, scale: float) -> None:
+    """One half: open where something is missing, the kinds upon one another, and the line of the whole."""
+    missing = curve.missing[name] > 0
+    spans = np.array(list(_runs(missing)), np.float64).reshape(-1, 2)
+    low, high = sorted((0.0, end))
+    boxes = np.column_stack([spans[:, 0], np.full(len(spans), low), spans[:, 1], np.full(len(spans), high)])
+    fill(axes, boxes, Kind.MISSING, scheme)
+    lower = np.zeros(curve.quarters)
+    for kind in WITH_ENERGY:
+        upper = lower + curve.energy_wh[name][kind] * scale
+        parts = [_step_shape(lower, upper, first, last) for first, last in _runs(curve.energy_wh[name][kind] > 0)]
+        if parts:
+            shape(axes, Outline.make_compound_path(*parts), kind, scheme)
+        lower = upper
+    there = (curve.due[name] > curve.missing[name]) | (lower != 0)
+    lines = [_step_line(lower, first, last) for first, last in _runs(there)]
+    if lines:
+        axes.add_patch(
+            PathPatch(
+                Outline.make_compound_path(*lines),
+                fill=False,
+                edgecolor=TEXT.of(scheme),
+                linewidth=CURVE_PT,
+                clip_on=False,
+            )
+        )
+
+
+def _runs(mask: Mask) -> Iterator[tuple[int, int]]:
+    """Stretches where ``mask`` is true: the first place, and the first after it."""
+    changes = np.flatnonzero(np.diff(mask.astype(np.int8), prepend=0, append=0))
+    yield from zip(changes[::2].tolist(), changes[1::2].tolist(), strict=True)
+
+
+def _steps(values: Numbers, first: int, last: int) -> Numbers:
+    """The corners of a stretch of steps, from left to right."""
+    across = np.repeat(np.arange(first, last + 1), 2)[1:-1]
+    return np.column_stack([across, np.repeat(values[first:last], 2)])
+
+
+def _step_shape(lower: Numbers, upper: Numbers, first: int, last: int) -> Outline:
+    corners = np.concatenate([_steps(upper, first, last), _steps(lower, first, last)[::-1]])
+    closed = np.concatenate([corners, corners[:1]])
+    codes = [Outline.MOVETO, *[Outline.LINETO] * (len(closed) - 2), Outline.CLOSEPOLY]
+    return Outline(closed, codes)
+
+
+def _step_line(values: Numbers, first: int, last: int) -> Outline:
+    return Outline(_steps(values, first, last))
+
+
+def _totals(curve: DayCurve) -> dict[Kind, tuple[str, ...]]:
+    """What is said of each kind: its energy in each direction, and how many quarters are open."""
+    said: dict[Kind, tuple[str, ...]] = {}
+    present = [name for name in CHANNELS if curve.has(name)]
+    for kind in WITH_ENERGY:
+        totals = {name: int(curve.energy_wh[name][kind].sum()) for name in present}
+        said[kind] = tuple(f"{DIRECTIONS[name]} {in_kwh(total_wh)}" for name, total_wh in totals.items())
+    said[Kind.MISSING] = tuple(
+        f"{DIRECTIONS[name]} {_quarters(int(np.count_nonzero(curve.missing[name])))}" for name in present
+    )
+    return said
+
+
+def _hours(curve: DayCurve) -> Iterator[tuple[str, ...]]:
+    """Of each hour its name, its energy in each direction, and what kinds of quarters are in it."""
+    starts = hours_of(curve.day, curve.timezone).starts()
+    for (first, name), (last, _) in zip(starts, (*starts[1:], (curve.quarters, "")), strict=True):
+        totals = (
+            in_kwh(int(curve.total_wh(channel)[first:last].sum())) if curve.due[channel][first:last].any() else "–"
+            for channel in CHANNELS
+        )
+        kinds = [
+            kind.value
+            for kind in WITH_ENERGY
+            if any(curve.energy_wh[channel][kind][first:last].any() for channel in CHANNELS)
+        ]
+        if any(curve.missing[channel][first:last].any() for channel in CHANNELS):
+            kinds.append(Kind.MISSING.value)
+        yield (name, *totals, ", ".join(kinds))
+
+
+def _quarters(count: int) -> str:
+    return "1 quarter" if count == 1 else f"{count} quarters"
