@@ -105,7 +105,7 @@ def codes_of(seen: Seen, channel: str = "") -> Codes:
     chosen = [column for name, column in seen.volumes.quality.items() if channel in ("", name)]
     # Absence counts least, though its number is the largest.
     least = [(column + np.uint8(1)) % np.uint8(_QUALITIES) for column in chosen]
-    codes = _CODES[(np.maximum.reduce(least) + np.uint8(_QUALITIES - 1)) % np.uint8(_QUALITIES)]
+    codes: Codes = _CODES[(np.maximum.reduce(least) + np.uint8(_QUALITIES - 1)) % np.uint8(_QUALITIES)]
     if seen.late is not None:
         late = seen.late[:, np.newaxis] if seen.late.ndim == 1 else seen.late
         codes[late & (codes != NOT_DUE) & (codes < _LATE)] = _LATE

@@ -1,9 +1,11 @@
 """The curve of a day: mean power of each quarter, import above the line and export below it.
 
-What is estimated is hatched, what is missing is left open over the whole height: an open quarter has no volume, or not of all.
+What is estimated is hatched. What is missing is left open, from the edge inwards: over the whole height where nothing of a
+quarter is there, and as deep as the share of the meters that are missing where only some are; no volume is guessed for it.
 Time runs as it passes; the hours have the names that the local clock shows.
 """
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Outline
 
-from kwartier.export.pictures.day_curve import CHANNELS, QUARTERS_AN_HOUR, DayCurve, in_kwh, unit_of
+from kwartier.export.pictures.day_curve import CHANNELS, DIRECTIONS, DayCurve
 from kwartier.export.pictures.hours import hours_of, length
 from kwartier.export.pictures.palette import FAINT, LINE, TEXT, WITH_ENERGY, Kind, Scheme
 from kwartier.export.pictures.sheet import (
@@ -23,13 +25,13 @@ from kwartier.export.pictures.sheet import (
     WIDTH_IN,
     Told,
     field,
-    fill,
     head,
     legend,
     shape,
     sheet,
     write,
 )
+from kwartier.export.pictures.words import QUARTERS_AN_HOUR, in_kwh, quarters, readable, unit_of
 
 PLOT_IN = 2.9
 SPACE_IN = 0.1
@@ -38,9 +40,10 @@ SCALE_IN = 0.35
 NAMES_IN = 0.45
 MOST_TICKS = 6
 STEPS = (1, 2, 5)
+LEAST_DEPTH = 1 / 24
+"""How deep an opening is at least, as a part of the height: one meter of a million is seen."""
 CURVE_PT = 0.9
 LINE_PT = 0.6
-DIRECTIONS = {"import_wh": "import", "export_wh": "export"}
 
 Numbers = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -57,8 +60,8 @@ def draw(curve: DayCurve, scheme: Scheme) -> Figure:
     unit, size = unit_of(max(highest.values()))
     powers = {name: watts * QUARTERS_AN_HOUR / size for name, watts in highest.items()}
     step = step_of(sum(powers.values()))
-    top = step * max(1.0, np.ceil(powers["import_wh"] / step))
-    low = -step * np.ceil(powers["export_wh"] / step) if powers["export_wh"] else -step / 2
+    top = step * max(1, math.ceil(powers["import_wh"] / step))
+    low = -step * math.ceil(powers["export_wh"] / step) if powers["export_wh"] else -step / 2
     bottom = low if curve.has("export_wh") else 0.0
     axes.set_xlim(0, curve.quarters)
     axes.set_ylim(bottom, top)
@@ -90,7 +93,7 @@ def step_of(highest: float) -> float:
     """From one line of the scale to the next: 1, 2 or 5 of some power of ten, so that there are few lines."""
     if highest <= 0:
         return 1.0
-    size = 10.0 ** (np.floor(np.log10(highest / MOST_TICKS)))
+    size = 10.0 ** math.floor(math.log10(highest / MOST_TICKS))
     return next(size * step for step in (*STEPS, 10) if highest / (size * step) <= MOST_TICKS)
 
 
@@ -98,12 +101,10 @@ def _below(curve: DayCurve) -> str:
     return f"{curve.day}, {length(curve.quarters)}. Local time of {curve.timezone}; mean power of each quarter."
 
 
-def _scale(
-    axes: Axes, scheme: Scheme, curve: DayCurve, reach: tuple[float, float, float], unit: str
-) -> None:
+def _scale(axes: Axes, scheme: Scheme, curve: DayCurve, reach: tuple[float, float, float], unit: str) -> None:
     """The lines of the scale, and the hours."""
     bottom, top, step = reach
-    for number in range(int(np.ceil(bottom / step)), round(top / step) + 1):
+    for number in range(math.ceil(bottom / step), round(top / step) + 1):
         at = number * step
         axes.plot([0, curve.quarters], [at, at], color=LINE.of(scheme), linewidth=LINE_PT, zorder=0)
         text = f"{abs(at):.10g}" + (f" {unit}" if number == round(top / step) else "")
@@ -123,11 +124,12 @@ def _scale(
 
 def _direction(axes: Axes, scheme: Scheme, curve: DayCurve, name: str, end: float, scale: float) -> None:
     """One half: open where something is missing, the kinds upon one another, and the line of the whole."""
-    missing = curve.missing[name] > 0
-    spans = np.array(list(_runs(missing)), np.float64).reshape(-1, 2)
-    low, high = sorted((0.0, end))
-    boxes = np.column_stack([spans[:, 0], np.full(len(spans), low), spans[:, 1], np.full(len(spans), high)])
-    fill(axes, boxes, Kind.MISSING, scheme)
+    depth = np.where(curve.missing[name] > 0, curve.missing[name] / np.maximum(curve.due[name], 1), 0.0)
+    depth = np.where(depth > 0, np.maximum(depth, LEAST_DEPTH), 0.0)
+    edge = np.full(curve.quarters, end)
+    opened = [_step_shape(edge, edge * (1 - depth), first, last) for first, last in _runs(depth > 0)]
+    if opened:
+        shape(axes, Outline.make_compound_path(*opened), Kind.MISSING, scheme)
     lower = np.zeros(curve.quarters)
     for kind in WITH_ENERGY:
         upper = lower + curve.energy_wh[name][kind] * scale
@@ -178,10 +180,8 @@ def _totals(curve: DayCurve) -> dict[Kind, tuple[str, ...]]:
     present = [name for name in CHANNELS if curve.has(name)]
     for kind in WITH_ENERGY:
         totals = {name: int(curve.energy_wh[name][kind].sum()) for name in present}
-        said[kind] = tuple(f"{DIRECTIONS[name]} {in_kwh(total_wh)}" for name, total_wh in totals.items())
-    said[Kind.MISSING] = tuple(
-        f"{DIRECTIONS[name]} {_quarters(int(np.count_nonzero(curve.missing[name])))}" for name in present
-    )
+        said[kind] = tuple(f"{DIRECTIONS[name]} {readable(total_wh)}" for name, total_wh in totals.items())
+    said[Kind.MISSING] = tuple(f"{DIRECTIONS[name]} {quarters(int(curve.missing[name].sum()))}" for name in present)
     return said
 
 
@@ -201,7 +201,3 @@ def _hours(curve: DayCurve) -> Iterator[tuple[str, ...]]:
         if any(curve.missing[channel][first:last].any() for channel in CHANNELS):
             kinds.append(Kind.MISSING.value)
         yield (name, *totals, ", ".join(kinds))
-
-
-def _quarters(count: int) -> str:
-    return "1 quarter" if count == 1 else f"{count} quarters"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from types import MappingProxyType
 
 import numpy as np
 
@@ -11,8 +12,8 @@ from kwartier.export.pictures.coverage import Counts, Seen, codes_of, fitting_ho
 from kwartier.export.pictures.hours import hours_of
 from kwartier.export.pictures.palette import KINDS, WITH_ENERGY, Kind
 
-CHANNELS = ("import_wh", "export_wh")
-QUARTERS_AN_HOUR = 4
+DIRECTIONS: Mapping[str, str] = MappingProxyType({"import_wh": "import", "export_wh": "export"})
+CHANNELS = tuple(DIRECTIONS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,18 +70,3 @@ def curve_of(seen: Iterable[Seen], day: date, timezone: str, caption: str = "") 
             missing[name] += np.count_nonzero(codes == KINDS.index(Kind.MISSING) + 1, axis=0)
             due[name] += np.count_nonzero(codes, axis=0)
     return DayCurve(caption=caption, day=day, timezone=timezone, energy_wh=energy_wh, missing=missing, due=due)
-
-
-def unit_of(highest_wh: int) -> tuple[str, int]:
-    """The unit of mean power in which ``highest_wh`` in a quarter reads well, and how many watts it is."""
-    watts = highest_wh * QUARTERS_AN_HOUR
-    for name, size in (("GW", 10**9), ("MW", 10**6), ("kW", 10**3)):
-        if watts >= 2 * size:
-            return name, size
-    return "W", 1
-
-
-def in_kwh(energy_wh: int) -> str:
-    """An energy in kWh to the watt-hour, its thousands apart."""
-    whole, rest = divmod(energy_wh, 1000)
-    return f"{whole:,}.{rest:03d} kWh".replace(",", "\N{NO-BREAK SPACE}")

@@ -25,6 +25,7 @@ from kwartier.export.pictures.sheet import (
     sheet,
     write,
 )
+from kwartier.export.pictures.words import grouped, share
 
 ROW_IN = 0.27
 HOURS_IN = 0.25
@@ -32,7 +33,6 @@ SHARE_IN = 0.75
 LETTER_IN = 0.068
 """About the width of a letter of a row's name."""
 LEAST_PART = 1 / 5
-PER_MILLE = 1000
 GAP_X, GAP_Y = 0.05, 0.09
 """How much of a cell is left free on each side."""
 
@@ -45,9 +45,7 @@ def draw(coverage: Coverage, scheme: Scheme) -> Figure:
     head(figure, scheme, coverage.caption or "Completeness", _below(coverage))
     longest = max((len(line(one, MAX_LABEL)) for one in coverage.rows), default=0)
     left_in = MARGIN_IN + longest * LETTER_IN + 0.1
-    axes = field(
-        figure, left_in, LEGEND_IN, WIDTH_IN - left_in - SHARE_IN - MARGIN_IN, max(rows, 1) * ROW_IN
-    )
+    axes = field(figure, left_in, LEGEND_IN, WIDTH_IN - left_in - SHARE_IN - MARGIN_IN, max(rows, 1) * ROW_IN)
     axes.set_xlim(0, columns)
     axes.set_ylim(max(rows, 1), 0)
     above = -HOURS_IN / ROW_IN / 2
@@ -83,19 +81,6 @@ def told(coverage: Coverage) -> Told:
         heads=("row", *KINDS, "complete"),
         rows=rows,
     )
-
-
-def share(part: int, whole: int) -> str:
-    """A part in per cent, rounded down, so that 100 % is all and 0 % nothing."""
-    if not whole:
-        return "–"
-    tenths = part * PER_MILLE // whole
-    return f"{tenths // 10}.{tenths % 10} %" if tenths or not part else "< 0.1 %"
-
-
-def grouped(number: int) -> str:
-    """A number with its thousands apart."""
-    return f"{number:,}".replace(",", "\N{NO-BREAK SPACE}")
 
 
 def _below(coverage: Coverage) -> str:

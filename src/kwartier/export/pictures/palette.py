@@ -54,7 +54,7 @@ class Ink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """How one kind looks. ``hatch`` is drawn in the colour of the paper; an open mark has the colour as outline and hatching."""
+    """How one kind looks. ``hatch`` has the colour of the paper; an open mark has its own colour as outline and hatching."""
 
     ink: Ink
     hatch: str

@@ -12,7 +12,7 @@ from threading import Lock
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-import matplotlib
+import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
@@ -60,12 +60,12 @@ class Told(NamedTuple):
 @contextmanager
 def settings() -> Iterator[None]:
     """The settings of a picture, from its first line to its last byte; one picture at a time."""
-    with _DRAWING, matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams["svg.hashsalt"] = "kwartier"
-        matplotlib.rcParams["svg.fonttype"] = "none"
-        matplotlib.rcParams["hatch.linewidth"] = HATCH_PT
-        matplotlib.rcParams["text.parse_math"] = False
+    with _DRAWING, mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams["svg.hashsalt"] = "kwartier"
+        mpl.rcParams["svg.fonttype"] = "none"
+        mpl.rcParams["hatch.linewidth"] = HATCH_PT
+        mpl.rcParams["text.parse_math"] = False
         yield
 
 
@@ -79,7 +79,13 @@ def head(figure: Figure, scheme: Scheme, title: str, below: str) -> None:
     height_in = figure.get_figheight()
     left = MARGIN_IN / WIDTH_IN
     figure.text(
-        left, 1 - 0.24 / height_in, line(title, MAX_TITLE), size=TITLE_PT, weight="bold", color=TEXT.of(scheme), va="center"
+        left,
+        1 - 0.24 / height_in,
+        line(title, MAX_TITLE),
+        size=TITLE_PT,
+        weight="bold",
+        color=TEXT.of(scheme),
+        va="center",
     )
     figure.text(left, 1 - 0.45 / height_in, below, size=SMALL_PT, color=FAINT.of(scheme), va="center")
 
@@ -97,9 +103,7 @@ def write(
 ) -> None:
     """Small writing at a place of a field: to the right of it, or to the left (``right``), or around it (``middle``)."""
     side = "center" if middle else "right" if right else "left"
-    axes.text(
-        x, y, line(text, MAX_LABEL), size=SMALL_PT, color=ink.of(scheme), ha=side, va="center", clip_on=False
-    )
+    axes.text(x, y, line(text, MAX_LABEL), size=SMALL_PT, color=ink.of(scheme), ha=side, va="center", clip_on=False)
 
 
 def line(text: str, most: int) -> str:
