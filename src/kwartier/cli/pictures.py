@@ -4,6 +4,7 @@ Signs and colours are those of the palette that pictures in files have. Nothing 
 """
 
 from collections.abc import Iterator, Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,7 @@ SHARE = 9
 """Columns for a share in per cent, with the space before it."""
 HEIGHT = 8
 """Lines of the larger direction of a curve."""
+BETWEEN = "   "
 WIDE, NARROW = 4, 2
 """Columns for a place of the heat map: two signs, and room between them and the next where there is any."""
 GROUPS = (1, 2, 3, 4, 6, 8, 12, 24, 48)
@@ -91,17 +93,19 @@ def curve_lines(curve: DayCurve, width: int = WIDTH) -> Iterator[Text]:
     margin = max(len(scale), len("export")) + 1
     group = next(one for one in GROUPS if -(-curve.quarters // one) <= width - margin or one == GROUPS[-1])
     yield Text(_flat(curve.caption or "Day curve", width), style="bold")
-    yield Text(_flat(f"{curve.day}, {length(curve.quarters)}", width), style="dim")
+    yield Text(_flat(f"{curve.day}, {length(hours_of(curve.day, curve.timezone))}", width), style="dim")
     if not any(map(curve.has, CHANNELS)):
         yield Text("there is nothing to show")
     for channel in filter(curve.has, CHANNELS):
         up = channel == CHANNELS[0]
         height = HEIGHT if up else max(1, -(-curve.highest_wh(channel) * HEIGHT // highest_wh))
+        # A line beyond the largest volume, so that none hides an opening.
+        height += bool(curve.missing[channel].any())
         places = [
             _place(curve, channel, first, group, (highest_wh, height)) for first in range(0, curve.quarters, group)
         ]
         for level in reversed(range(height)) if up else range(height):
-            name = scale if up and level == height - 1 else "import" if up and not level else ""
+            name = scale if up and level == HEIGHT - 1 else "import" if up and not level else ""
             line = Text(f"{name if up or level < height - 1 else 'export':>{margin - 1}} ", style="dim")
             for signs in places:
                 kind = signs[level]
@@ -155,12 +159,17 @@ def _legend(said: Sequence[tuple[Kind, str]], width: int) -> Iterator[Text]:
     """Every kind with its sign, its name and what is said of it, as many on a line as have room."""
     line = Text()
     for kind, text in said:
-        entry = Text.assemble((MARKS[kind].sign, MARKS[kind].terminal), f" {kind.value} {text}".rstrip())
-        if line and len(line) + 3 + len(entry) > width:
+        sign, *rest = wrap(f"{MARKS[kind].sign} {kind.value} {text}".rstrip(), width, subsequent_indent="  ")
+        entry = Text.assemble((sign[:1], MARKS[kind].terminal), "\n".join((sign[1:], *rest)))
+        if line and (rest or len(line) + len(BETWEEN) + len(entry) > width):
             yield line
             line = Text()
-        line = Text.assemble(line, "   " if line else "", entry)
-    yield line
+        line = Text.assemble(line, BETWEEN if line else "", entry)
+        if rest:
+            yield from line.split()
+            line = Text()
+    if line:
+        yield line
 
 
 def _flat(text: str, width: int) -> str:

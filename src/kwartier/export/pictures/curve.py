@@ -22,11 +22,13 @@ from kwartier.export.pictures.sheet import (
     HEAD_IN,
     LEGEND_IN,
     MARGIN_IN,
+    MAX_TITLE,
     WIDTH_IN,
     Told,
     field,
     head,
     legend,
+    line,
     shape,
     sheet,
     write,
@@ -40,8 +42,8 @@ SCALE_IN = 0.35
 NAMES_IN = 0.45
 MOST_TICKS = 6
 STEPS = (1, 2, 5)
-LEAST_DEPTH = 1 / 24
-"""How deep an opening is at least, as a part of the height: one meter of a million is seen."""
+ROOM = 1 / 16
+"""How much of a direction's height is kept for openings, which are never less deep: no volume hides one meter of a million."""
 CURVE_PT = 0.9
 LINE_PT = 0.6
 
@@ -58,15 +60,20 @@ def draw(curve: DayCurve, scheme: Scheme) -> Figure:
     axes = field(figure, left_in, LEGEND_IN + HOURS_IN, width_in, PLOT_IN)
     highest = {name: curve.highest_wh(name) for name in CHANNELS}
     unit, size = unit_of(max(highest.values()))
-    powers = {name: watts * QUARTERS_AN_HOUR / size for name, watts in highest.items()}
+    powers = {name: energy_wh * QUARTERS_AN_HOUR / size for name, energy_wh in highest.items()}
     step = step_of(sum(powers.values()))
     top = step * max(1, math.ceil(powers["import_wh"] / step))
     low = -step * math.ceil(powers["export_wh"] / step) if powers["export_wh"] else -step / 2
     bottom = low if curve.has("export_wh") else 0.0
+    ends = {
+        name: end * (1 + ROOM) if curve.missing[name].any() else end
+        for name, end in zip(CHANNELS, (top, bottom), strict=True)
+    }
     axes.set_xlim(0, curve.quarters)
-    axes.set_ylim(bottom, top)
-    _scale(axes, scheme, curve, (bottom, top, step), unit)
-    for name, end in zip(CHANNELS, (top, bottom), strict=True):
+    axes.set_ylim(ends["export_wh"], ends["import_wh"])
+    _scale(axes, scheme, (bottom, top, step), unit)
+    _clock(axes, scheme, curve)
+    for name, end in ends.items():
         if not curve.has(name):
             continue
         _direction(axes, scheme, curve, name, end, (1 if end > 0 else -1) * QUARTERS_AN_HOUR / size)
@@ -82,7 +89,7 @@ def told(curve: DayCurve) -> Told:
     """The picture in words."""
     said = "; ".join(f"{kind.value}: {', '.join(texts)}" for kind, texts in _totals(curve).items())
     return Told(
-        title=curve.caption or "Day curve",
+        title=line(curve.caption, MAX_TITLE) or "Day curve",
         description=f"{_below(curve)} {said}.",
         heads=("hour", *DIRECTIONS.values(), "made of"),
         rows=tuple(_hours(curve)),
@@ -98,34 +105,35 @@ def step_of(highest: float) -> float:
 
 
 def _below(curve: DayCurve) -> str:
-    return f"{curve.day}, {length(curve.quarters)}. Local time of {curve.timezone}; mean power of each quarter."
+    hours = hours_of(curve.day, curve.timezone)
+    return f"{curve.day}, {length(hours)}. Local time of {curve.timezone}; mean power of each quarter."
 
 
-def _scale(axes: Axes, scheme: Scheme, curve: DayCurve, reach: tuple[float, float, float], unit: str) -> None:
-    """The lines of the scale, and the hours."""
+def _scale(axes: Axes, scheme: Scheme, reach: tuple[float, float, float], unit: str) -> None:
+    """The lines of the scale, and what each stands for."""
     bottom, top, step = reach
-    for number in range(math.ceil(bottom / step), round(top / step) + 1):
+    last = round(top / step)
+    left, right = axes.get_xlim()
+    for number in range(math.ceil(bottom / step), last + 1):
         at = number * step
-        axes.plot([0, curve.quarters], [at, at], color=LINE.of(scheme), linewidth=LINE_PT, zorder=0)
-        text = f"{abs(at):.10g}" + (f" {unit}" if number == round(top / step) else "")
-        write(axes, -0.7, at, text, FAINT, scheme, right=True)
-    high = top - bottom
+        axes.plot([left, right], [at, at], color=LINE.of(scheme), linewidth=LINE_PT, zorder=0)
+        write(axes, -0.7, at, f"{abs(at):.10g}{f' {unit}' if number == last else ''}", FAINT, scheme, right=True)
+
+
+def _clock(axes: Axes, scheme: Scheme, curve: DayCurve) -> None:
+    """The hours, where they begin."""
+    bottom, top = axes.get_ylim()
+    tick, names = bottom - (top - bottom) * 0.015, bottom - (top - bottom) * 0.05
     hours = hours_of(curve.day, curve.timezone).starts()
     for place, name in (*hours, (curve.quarters, "24")):
-        axes.plot(
-            [place, place],
-            [bottom, bottom - high * 0.015],
-            color=FAINT.of(scheme),
-            linewidth=LINE_PT,
-            clip_on=False,
-        )
-        write(axes, place, bottom - high * 0.05, name, FAINT, scheme, middle=True)
+        axes.plot([place, place], [bottom, tick], color=FAINT.of(scheme), linewidth=LINE_PT, clip_on=False)
+        write(axes, place, names, name, FAINT, scheme, middle=True)
 
 
 def _direction(axes: Axes, scheme: Scheme, curve: DayCurve, name: str, end: float, scale: float) -> None:
     """One half: open where something is missing, the kinds upon one another, and the line of the whole."""
     depth = np.where(curve.missing[name] > 0, curve.missing[name] / np.maximum(curve.due[name], 1), 0.0)
-    depth = np.where(depth > 0, np.maximum(depth, LEAST_DEPTH), 0.0)
+    depth = np.where(depth > 0, np.maximum(depth, ROOM), 0.0)
     edge = np.full(curve.quarters, end)
     opened = [_step_shape(edge, edge * (1 - depth), first, last) for first, last in _runs(depth > 0)]
     if opened:

@@ -14,6 +14,7 @@ from kwartier.export.pictures.sheet import (
     LEGEND_IN,
     MARGIN_IN,
     MAX_LABEL,
+    MAX_TITLE,
     WIDTH_IN,
     Boxes,
     Told,
@@ -72,11 +73,15 @@ def told(coverage: Coverage) -> Told:
     """The picture in words."""
     counts = ", ".join(f"{grouped(count)} {kind.value}" for kind, count in coverage.totals().items())
     rows = tuple(
-        (name, *map(grouped, coverage.counts[place].sum(axis=0).tolist()), share(*coverage.complete(place)))
+        (
+            line(name, MAX_LABEL),
+            *map(grouped, coverage.counts[place].sum(axis=0).tolist()),
+            share(*coverage.complete(place)),
+        )
         for place, name in enumerate(coverage.rows)
     )
     return Told(
-        title=coverage.caption or "Completeness",
+        title=line(coverage.caption, MAX_TITLE) or "Completeness",
         description=f"{_below(coverage)} Of the quarters that were due are {counts}.",
         heads=("row", *KINDS, "complete"),
         rows=rows,

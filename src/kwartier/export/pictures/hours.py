@@ -11,6 +11,9 @@ from kwartier.model import Times
 
 HOUR_S = 3600
 DAY_HOURS = 24
+DAY_QUARTERS = 96
+AGAIN = "B"
+"""What is added to the name of an hour that is repeated."""
 SLOTS = 2 * DAY_HOURS
 """Slots that a quarter can lie in: 2h for the hour h, 2h + 1 for its repetition."""
 
@@ -35,7 +38,7 @@ class Hours:
 
 def slot_name(slot: int) -> str:
     """What people call a slot: ``02``, and ``02B`` for the repetition of that hour."""
-    return f"{slot // 2:02d}{'B' if slot % 2 else ''}"
+    return f"{slot // 2:02d}{AGAIN if slot % 2 else ''}"
 
 
 def hours_of(day: date, timezone: str) -> Hours:
@@ -52,9 +55,9 @@ def hours_of(day: date, timezone: str) -> Hours:
     return Hours(times=times, slots=local // HOUR_S % DAY_HOURS * 2 + repeated)
 
 
-def length(quarters: int) -> str:
+def length(hours: Hours) -> str:
     """How long a day is, for the caption."""
-    return {
-        92: "92 quarters: the clock goes forward",
-        100: "100 quarters: the clock goes back, and 02B is the hour again",
-    }.get(quarters, f"{quarters} quarters")
+    again = ", ".join(name for _, name in hours.starts() if name.endswith(AGAIN))
+    if again:
+        return f"{hours.quarters} quarters: the clock goes back, and {again} is the hour again"
+    return f"{hours.quarters} quarters{': the clock goes forward' if hours.quarters < DAY_QUARTERS else ''}"

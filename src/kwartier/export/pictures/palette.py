@@ -89,7 +89,7 @@ MARKS: Mapping[Kind, Mark] = MappingProxyType(
             terminal="green",
         ),
         Kind.LATE: Mark(
-            ink=Ink(name="late", light="#8a3d9e", dark="#cf9bf0"),
+            ink=Ink(name="late", light="#9a3ef0", dark="#9a5cff"),
             hatch="\\\\",
             is_open=False,
             sign="◆",
