@@ -97,7 +97,7 @@ def test_more_rows_than_anybody_could_look_at_are_refused() -> None:
     assert len(coverage_of(seen[:-1], TIMEZONE).rows) == MAX_ROWS
     with pytest.raises(InputError) as caught:
         coverage_of(seen, TIMEZONE)
-    assert caught.value.code == "too-many-rows"
+    assert caught.value.code == "picture-too-large"
 
 
 def test_a_repr_shows_no_counts_of_anybody() -> None:

@@ -71,7 +71,7 @@ class Coverage:
 
 
 def coverage_of(seen: Iterable[Seen], timezone: str, caption: str = "") -> Coverage:
-    """Count what comes, in any order and any number of pieces. Raises ``InputError`` bad-day, too-many-rows."""
+    """Count what comes, in any order and any number of pieces. Raises ``InputError`` bad-day, picture-too-large."""
     found: dict[str, Counts] = {}
     for one in seen:
         hours = fitting_hours(one.volumes, timezone)
@@ -80,7 +80,7 @@ def coverage_of(seen: Iterable[Seen], timezone: str, caption: str = "") -> Cover
         by_quarter = _count(codes_of(one), places, len(labels))
         for label, counted in zip(labels, by_quarter, strict=True):
             if label not in found and len(found) == MAX_ROWS:
-                raise InputError("too-many-rows", f"a picture has at most {MAX_ROWS} rows")
+                raise InputError("picture-too-large", f"a picture has at most {MAX_ROWS} rows")
             np.add.at(found.setdefault(label, np.zeros((SLOTS, len(KINDS)), np.int64)), hours.slots, counted)
     rows = tuple(sorted(found))
     counts = np.array([found[label] for label in rows], np.int64).reshape(len(rows), SLOTS, len(KINDS))
