@@ -41,7 +41,7 @@ def rows(found: Sequence[Volumes]) -> dict[tuple[date, int], tuple[object, ...]]
     assert {one.name for one in fields(Volumes)} == {"day", "ids", "energy_wh", "quality", "state"}
     everything: dict[tuple[date, int], tuple[object, ...]] = {}
     for one in found:
-        assert (np.diff(one.ids) > 0).all(), "in the order of ids"
+        assert (one.ids[1:] > one.ids[:-1]).all(), "in the order of ids"
         assert {column.dtype for column in one.energy_wh.values()} == {np.dtype(np.int32)}
         for row, identity in enumerate(one.ids.tolist()):
             assert (one.day, identity) not in everything

@@ -88,6 +88,10 @@ class UnerasedVolumes:
         """The days of which there is something."""
         return self._reader.days(start, end)
 
+    def left(self, day: date, ids: Integers) -> Integers:
+        """Those of some ids of which the day was not erased."""
+        return _left(self._engine, day, ids)
+
     def heads(self, day: date, run: int | None) -> Heads:
         """What there is of a day."""
         found = self._reader.heads(day, run)

@@ -135,14 +135,19 @@ class Fleet:
             links = {one: link for one, link in found.items() if link.year == year}
             first, last = max(start, date(year, 1, 1)), min(end - ONE_DAY, date(year, 12, 31))
             days = self._reader.days(first, last + ONE_DAY)
-            reached |= {day: self._reach.within(day, links) for day in days}
+            reached |= {day: self._shown(day, links) for day in days}
             shown = np.array(sorted({one for day in days for one in reached[day]}), np.int64)
             self._write_down(max(days, default=last), shown, since=f"{first}")
         return self._looked_up(reached)
 
+    def _shown(self, day: date, links: dict[int, Link]) -> dict[int, Link]:
+        within = self._reach.within(day, links)
+        left = self._reader.left(day, np.array(sorted(within), np.int64))
+        return {identity: within[identity] for identity in left.tolist()}
+
     def _looked_up(self, reached: Mapping[date, Mapping[int, Link]]) -> Shown:
         for day, links in reached.items():
-            for volumes in self._reader.look_up(np.array(sorted(links), np.int64), day, self._run):
+            for volumes in self._reader.look_up(np.array(list(links), np.int64), day, self._run):
                 yield volumes, [links[identity] for identity in volumes.ids.tolist()]
 
     def _admitted(self, day: date, **more: object) -> tuple[Integers, dict[int, Link], npt.NDArray[np.bool_]]:
