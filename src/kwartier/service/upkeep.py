@@ -57,7 +57,7 @@ def tidy(home: Home, *, keep_days: int | None, wall: Callable[[], float]) -> Tid
         rewritten_days=sum(one.days for one in rewritten),
         segmented_days=sum(one.segmented for one in rewritten),
         dropped_days=dropped,
-        proved_days=len(proofs),
+        proved_days=len({one.day for one in proofs}),
         erased_requests=carried.done,
         erasures_to_do=carried.waiting,
         removed_files=removed.files,

@@ -90,13 +90,14 @@ def carry_out_alone(
     reached(Step.ERASED)
     for eraser in erasers:
         eraser.purge({day for one in every for day in _days(one)}, now=at)
+    _unsay(home.engine, every)
     reached(Step.PURGED)
     done, waiting, rows = 0, 0, 0
     for request, doomed in pending.items():
         if any(eraser.left(doomed) for eraser in erasers):
             waiting += 1
         elif Requests(home.engine).get(request).state is State.ACCEPTED:
-            rows += _bury(home, request, doomed, at=at, reached=reached)
+            rows += _bury(home, request, at=at, reached=reached)
             done += 1
     _end_empty_links(home.engine, erasers, every, local_day(at, TIMEZONE))
     _overwrite(home.engine)
@@ -132,7 +133,17 @@ def _rows(erasers: Sequence[Eraser], doomed: Sequence[Doomed]) -> dict[Doomed, i
     return {one: sum(found[one] for found in counts) for one in doomed}
 
 
-def _bury(home: Home, request: str, doomed: Sequence[Doomed], *, at: int, reached: Reached) -> int:
+def _unsay(engine: Engine, doomed: Sequence[Doomed]) -> None:
+    """What was said of the rows goes again: a run of validation may have been under way."""
+    with writing(engine) as connection:
+        _secure(connection)
+        for one in doomed:
+            for about in ABOUT_READINGS:
+                late = and_(about.c.reading == one.id, about.c.day >= one.start, about.c.day < one.end)
+                connection.execute(delete(about).where(late))
+
+
+def _bury(home: Home, request: str, *, at: int, reached: Reached) -> int:
     """The tombstone: nothing of it is in any file."""
     found = Requests(home.engine).get(request)
     until = local_day(at, TIMEZONE) + timedelta(days=home.settings.backup_keep_days)
@@ -146,10 +157,6 @@ def _bury(home: Home, request: str, doomed: Sequence[Doomed], *, at: int, reache
     with writing(home.engine) as connection:
         _secure(connection)
         connection.execute(update(erasures).where(erasures.c.request == request).values(done_at=at))
-        for one in doomed:
-            for about in ABOUT_READINGS:
-                late = and_(about.c.reading == one.id, about.c.day >= one.start, about.c.day < one.end)
-                connection.execute(delete(about).where(late))
         tombstone = {"rows": rows, "backups_until": f"{until}"}
         Requests(home.engine).finish(connection, request, at=at, detail=tombstone)
     reached(Step.DONE)
