@@ -86,7 +86,7 @@ def test_every_requirement_of_a_lock_is_pinned_and_has_hashes() -> None:
 
 def test_extras_are_only_for_what_not_everybody_needs() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    assert set(project["optional-dependencies"]) == {"hsm", "postgres", "spark", "otel", "dev"}
+    assert set(project["optional-dependencies"]) == {"hsm", "postgres", "spark", "otel", "bench", "dev"}
 
 
 def test_the_version_is_said_once_in_two_places() -> None:
