@@ -3,6 +3,8 @@
 import ast
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ROOT
 
 SOURCE = ROOT / "src" / "kwartier"
@@ -34,6 +36,7 @@ def test_only_the_store_and_the_reader_of_operators_files_open_tables() -> None:
     assert {ROWFILE, TABLEFILE} <= found
 
 
-def test_the_reader_of_the_store_is_the_gates_alone() -> None:
-    readers = {path for path in SOURCE.rglob("*.py") if "kwartier.store.reader" in imported(path)}
+@pytest.mark.parametrize("reader", ["kwartier.store.reader", "kwartier.store.volumes_reader"])
+def test_the_readers_of_the_store_are_the_gates_alone(reader: str) -> None:
+    readers = {path for path in SOURCE.rglob("*.py") if reader in imported(path)}
     assert {path.parent.name for path in readers} == {"gate"}

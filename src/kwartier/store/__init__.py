@@ -2,5 +2,6 @@
 
 from kwartier.store.encode import Entry
 from kwartier.store.table import Appended, Store
+from kwartier.store.validated import Validated
 
-__all__ = ["Appended", "Entry", "Store"]
+__all__ = ["Appended", "Entry", "Store", "Validated"]

@@ -13,6 +13,7 @@ import pyarrow
 
 from kwartier.clock import quarter_ends
 from kwartier.model import Beside, Missing, Readings
+from kwartier.store.columns import binary_of
 from kwartier.store.rows import Bytes2, Integers, Mask, differences, digests, said
 from kwartier.store.schema import BASE, BESIDE, CHANNELS, FILE_SCHEMA
 
@@ -140,15 +141,15 @@ def encode(batch: str, days: Block) -> pyarrow.Table:
             bases[row] = [*(bases[row] or []), at]
         columns[f"opening_{channel}"] = pyarrow.array(registers[:, 0], mask=~present[:, 0])
         columns[channel] = _lists(found, present[:, 1:])
-        columns[f"missing_{channel}"] = _binary(missing, present.all(axis=1))
+        columns[f"missing_{channel}"] = binary_of(missing, present.all(axis=1))
     everything = np.zeros(count, np.bool_)
     columns["beside"] = pyarrow.array(
         [_row_beside(days.beside.get(row)) for row in range(count)], pyarrow.list_(BESIDE)
     )
     columns["bases"] = pyarrow.array(bases, pyarrow.list_(BASE))
     columns["status"], columns["clock_status"] = (
-        _binary(days.status, everything),
-        _binary(days.clock_status, everything),
+        binary_of(days.status, everything),
+        binary_of(days.clock_status, everything),
     )
     columns["id"], columns["known_at"] = pyarrow.array(days.ids), pyarrow.array(days.known_at)
     columns["version"] = pyarrow.array(np.ones(count, np.int32))
@@ -196,14 +197,3 @@ def _lists(found: Integers, present: Mask) -> Column:
     values = pyarrow.array(found.astype(np.int32).ravel(), pyarrow.int32(), mask=gone)
     offsets = pyarrow.array(np.arange(0, found.size + 1, found.shape[1], dtype=np.int32), pyarrow.int32())
     return pyarrow.ListArray.from_arrays(offsets, values)
-
-
-def _binary(side: Bytes2, is_null: Mask) -> Column:
-    """The rows of ``side`` as binary values, null where they are not wanted; no Python runs per row."""
-    ends = np.cumsum(np.where(is_null, 0, side.shape[1]), dtype=np.int32)
-    offsets = np.concatenate([np.zeros(1, np.int32), ends])
-    valid = np.packbits(~is_null, bitorder="little")
-    buffers: list[pyarrow.Buffer | None] = [
-        pyarrow.py_buffer(part.tobytes()) for part in (valid, offsets, side[~is_null])
-    ]
-    return pyarrow.Array.from_buffers(pyarrow.binary(), len(side), buffers)

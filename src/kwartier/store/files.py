@@ -10,18 +10,18 @@ from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+import numpy as np
 import pyarrow
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow.parquet import encryption
 
 from kwartier.disk import sync_folder
 from kwartier.errors import SecurityError, StateError
-from kwartier.store.schema import CHANNELS
+from kwartier.store.rows import Integers
+from kwartier.store.schema import RAW, TableKind
 
-ROW_GROUP = 5_000
 ZSTD_LEVEL = 3
-SPLIT = {f"{channel}.list.element": "BYTE_STREAM_SPLIT" for channel in CHANNELS}
-WITH_DICTIONARY = ["status", "clock_status", "batch", *(f"missing_{channel}" for channel in CHANNELS)]
 
 
 class FileKeys(Protocol):
@@ -35,14 +35,16 @@ class FileKeys(Protocol):
 class Files:
     """The files in one folder, by their paths in it: ``day=2026-03-29/9f3c….parquet``."""
 
-    __slots__ = ("_keys", "root")
+    __slots__ = ("_keys", "_kind", "root")
 
-    def __init__(self, root: Path, keys: FileKeys | None) -> None:
+    def __init__(self, root: Path, keys: FileKeys | None, kind: TableKind = RAW) -> None:
         self.root = root
         self._keys = keys
+        self._kind = kind
 
-    def write(self, path: str, pieces: Iterable[pyarrow.Table], row_group: int = ROW_GROUP) -> int:
+    def write(self, path: str, pieces: Iterable[pyarrow.Table], row_group: int | None = None) -> int:
         """Write ``pieces`` (at least one) to ``path`` and return its size in bytes."""
+        row_group = row_group or self._kind.row_group
         whole = self.root / path
         whole.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -73,8 +75,8 @@ class Files:
             schema,
             compression="zstd",
             compression_level=ZSTD_LEVEL,
-            use_dictionary=WITH_DICTIONARY,  # type: ignore[arg-type]  # the stubs know no list of columns here
-            column_encoding=SPLIT,
+            use_dictionary=list(self._kind.dictionary),  # type: ignore[arg-type]  # the stubs know no list of columns here
+            column_encoding=dict.fromkeys(self._kind.split, "BYTE_STREAM_SPLIT"),
             write_statistics=["id"],
             encryption_properties=self._encryption(path),
         )
@@ -84,25 +86,48 @@ class Files:
         with self._refused(path):
             return self._open(path).read(columns=columns)
 
+    def open(self, path: str) -> "Opened":
+        """A file to read row groups of. Raises as :meth:`read`."""
+        with self._refused(path):
+            return Opened(self._open(path), self._refused(path))
+
     def pieces(self, path: str) -> Iterator[pyarrow.Table]:
         """A file in row groups."""
-        with self._refused(path):
-            file = self._open(path)
-            for group in range(file.metadata.num_row_groups):
-                yield file.read_row_group(group)
+        file = self.open(path)
+        for group in range(len(file.rows)):
+            yield file.read(group)
 
     def find(self, path: str, lowest: int, highest: int, columns: list[str] | None = None) -> pyarrow.Table | None:
         """The row groups of a file that may hold ids from ``lowest`` to ``highest``, as its footer says."""
         with self._refused(path):
             file = self._open(path)
-            column = file.schema_arrow.get_field_index("id")
-            groups = []
-            for group in range(file.metadata.num_row_groups):
-                known = file.metadata.row_group(group).column(column).statistics
-                least, most = (None, None) if known is None else (known.min, known.max)
-                if least is None or most is None or (least <= highest and most >= lowest):
-                    groups.append(group)
+            groups = [
+                group
+                for group, (least, most) in enumerate(_spans(file))
+                if least is None or most is None or (least <= highest and most >= lowest)
+            ]
             return file.read_row_groups(groups, columns=columns) if groups else None
+
+    def among(self, path: str, ids: Integers) -> Iterator[pyarrow.Table]:
+        """The rows of a file that are of some ids (ascending), a row group at a time."""
+        wanted = pyarrow.array(ids)
+        with self._refused(path):
+            file = self._open(path)
+            for group, (least, most) in enumerate(_spans(file)):
+                first = 0 if least is None else np.searchsorted(ids, least)
+                last = len(ids) if most is None else np.searchsorted(ids, most, side="right")
+                if first < last:
+                    table = file.read_row_group(group)
+                    found = table.filter(pc.is_in(table["id"], value_set=wanted))
+                    if found.num_rows:
+                        yield found
+
+    def keys_of(self, paths: Iterable[str]) -> dict[str, bytes] | None:
+        """The key of each of some files, by their places in the store; None where nothing is encrypted."""
+        if self._keys is None:
+            return None
+        places = {self._place(path): day_of(path) for path in paths}
+        return {place: self._keys.file_key(day, place, new=False) for place, day in places.items()}
 
     def remove(self, path: str) -> None:
         """Remove a file that nothing points to."""
@@ -114,19 +139,46 @@ class Files:
     def _encryption(self, path: str) -> Any:  # noqa: ANN401 - pyarrow's stubs do not know these
         if self._keys is None:
             return None
-        key = self._keys.file_key(day_of(path), path, new=True)
+        place = self._place(path)
+        key = self._keys.file_key(day_of(path), place, new=True)
         make = encryption.create_encryption_properties  # type: ignore[attr-defined]  # nor these
-        return make(key, aad_prefix=path.encode(), store_aad_prefix=False)
+        return make(key, aad_prefix=place.encode(), store_aad_prefix=False)
 
     def _decryption(self, path: str) -> Any:  # noqa: ANN401 - pyarrow's stubs do not know these
         if self._keys is None:
             return None
-        key = self._keys.file_key(day_of(path), path, new=False)
+        place = self._place(path)
+        key = self._keys.file_key(day_of(path), place, new=False)
         make = encryption.create_decryption_properties  # type: ignore[attr-defined]  # nor these
-        return make(key, aad_prefix=path.encode())
+        return make(key, aad_prefix=place.encode())
+
+    def _place(self, path: str) -> str:
+        """What the key of a file is bound to: a file of one table is none of another."""
+        return f"{self._kind.below}/{path}" if self._kind.below else path
 
     def _refused(self, path: str) -> "Refused":
         return Refused(path, encrypted=self._keys is not None)
+
+
+class Opened:
+    """A file that was opened once, for whoever reads many of its row groups; used by one thread at a time."""
+
+    __slots__ = ("_file", "_refused", "rows")
+
+    def __init__(self, file: pq.ParquetFile, refused: "Refused") -> None:
+        self._file = file
+        self._refused = refused
+        self.rows = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
+        """How many rows each row group has."""
+
+    def read(self, group: int, columns: list[str] | None = None, *, threads: bool = True) -> pyarrow.Table:
+        """Some columns of a row group; ``threads``: columns may be read side by side."""
+        with self._refused:
+            return self._file.read_row_group(group, columns=columns, use_threads=threads)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
 
 
 class Refused:
@@ -149,6 +201,14 @@ class Refused:
             if self._encrypted:
                 raise SecurityError("sealed-file", f"{self._path} does not open under its key") from None
             raise StateError("broken-file", f"{self._path} is not a whole file of readings") from None
+
+
+def _spans(file: pq.ParquetFile) -> Iterator[tuple[int | None, int | None]]:
+    """The lowest and the highest id of each row group, as far as the footer has them."""
+    column = file.schema_arrow.get_field_index("id")
+    for group in range(file.metadata.num_row_groups):
+        known = file.metadata.row_group(group).column(column).statistics
+        yield (None, None) if known is None else (known.min, known.max)
 
 
 def day_of(path: str) -> date:

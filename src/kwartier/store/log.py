@@ -19,9 +19,8 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from kwartier.disk import sync_folder
 from kwartier.errors import StateError
-from kwartier.store.schema import TABLE_SCHEMA
+from kwartier.store.schema import RAW, TableKind
 
-RAW = "raw"
 LOG = "_delta_log"
 ENCRYPTION = "kwartier.encryption"
 ENCRYPTED, NOT_ENCRYPTED = "aes-gcm", "none"
@@ -34,20 +33,21 @@ _used_in: set[int] = set()
 
 
 class Log:
-    """The log of the raw table under ``folder``; used by one thread at a time."""
+    """The log of a table under ``folder``; used by one thread at a time."""
 
-    __slots__ = ("_known", "_seen_ns", "_table", "root", "version")
+    __slots__ = ("_known", "_schema", "_seen_ns", "_table", "root", "stays", "version")
 
-    def __init__(self, folder: Path, *, encrypted: bool) -> None:
+    def __init__(self, folder: Path, *, encrypted: bool, kind: TableKind = RAW) -> None:
         _refuse_fork()
         _used_in.add(os.getpid())
         said = ENCRYPTED if encrypted else NOT_ENCRYPTED
-        self.root = folder / RAW
+        self.root = folder / kind.folder
         self.root.mkdir(parents=True, exist_ok=True)
         _mend(self.root / LOG)
+        self._schema = Schema.from_arrow(kind.table)
         self._table = DeltaTable.create(
             self.root,
-            Schema.from_arrow(TABLE_SCHEMA),
+            self._schema,
             mode="ignore",
             partition_by=["day"],
             configuration={**CONFIGURATION, ENCRYPTION: said},
@@ -55,6 +55,8 @@ class Log:
         )
         self.version = self._table.version()
         """As it was last seen."""
+        self.stays = False
+        """Whether a look is at the same version again, whatever was committed since (see :mod:`kwartier.store.pins`)."""
         self._seen_ns = 0
         self._known: tuple[int, dict[date, list[str]]] = (-1, {})
         found = self._table.metadata().configuration.get(ENCRYPTION)
@@ -69,6 +71,8 @@ class Log:
 
     def look(self) -> None:
         """See what others committed, where a look a moment ago is as good: for readers, and never before a commit."""
+        if self.stays:
+            return
         changed_ns = (self.root / LOG).stat().st_mtime_ns
         is_settled = time.time_ns() - changed_ns > SETTLED_NS
         if changed_ns != self._seen_ns or not is_settled:
@@ -112,7 +116,7 @@ class Log:
         properties = CommitProperties(app_transactions=[Transaction(transaction, version)])
         before = self._table.version()
         self._table.create_write_transaction(
-            list(actions), "append", Schema.from_arrow(TABLE_SCHEMA), ["day"], commit_properties=properties
+            list(actions), "append", self._schema, ["day"], commit_properties=properties
         )
         self._sync(before + 1)
 
@@ -131,10 +135,10 @@ class Log:
         sync_folder(self.root / LOG)
 
 
-def paths_at(folder: Path, version: int) -> set[str]:
-    """The files that a version of the table under ``folder`` names; none where that version is not there any more."""
+def paths_at(folder: Path, version: int, kind: TableKind) -> set[str]:
+    """The files that a version of a table under ``folder`` names; none where that version is not there any more."""
     try:
-        table = DeltaTable(folder / RAW, version=version)
+        table = DeltaTable(folder / kind.folder, version=version)
     except DeltaError:
         return set()
     return {"/".join(unquote(uri).rsplit("/", 2)[1:]) for uri in table.file_uris()}

@@ -1,4 +1,4 @@
-"""A version of the table that somebody is working from: the files it names stay on the disk until the pin ends.
+"""A version of a table that somebody is working from: the files it names stay on the disk until the pin ends.
 
 A pin is a small file with an end, so that one whose owner died ends by itself. It keeps nothing from being taken out of the
 table: whoever looks at the newest version does not see what was erased since, and what is pinned goes when the last pin does.
@@ -6,12 +6,15 @@ table: whoever looks at the newest version does not see what was erased since, a
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from kwartier.disk import PRIVATE_FOLDER, write_whole
 from kwartier.errors import InputError
-from kwartier.store.log import paths_at
+from kwartier.store.log import Log, paths_at
+from kwartier.store.schema import RAW, TableKind
 
 PINS = "pins"
 MAX_PIN_S = 7 * 86_400
@@ -29,13 +32,14 @@ class Pin:
 
 
 class Pins:
-    """The pins of the table under ``folder``."""
+    """The pins of a table under ``folder``."""
 
-    __slots__ = ("_folder", "_root")
+    __slots__ = ("_folder", "_kind", "_root")
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: TableKind = RAW) -> None:
         self._folder = folder
-        self._root = folder / PINS
+        self._kind = kind
+        self._root = folder / PINS / kind.below
 
     def hold(self, name: str, version: int, *, now: float, seconds: int) -> Pin:
         """Pin a version for some seconds, in place of what the name pinned before. Raises ``InputError`` bad-pin."""
@@ -45,6 +49,26 @@ class Pins:
         self._root.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
         write_whole(self._path(name), json.dumps({"version": pin.version, "until": pin.until}).encode())
         return pin
+
+    @contextmanager
+    def held(self, log: Log, name: str, *, now: float, seconds: int) -> Iterator[int]:
+        """Pin the newest version until the block ends, and let ``log`` look at no other; the version.
+
+        What a rewrite has just replaced may be removed at once. So a version is pinned first, and it is this one that is
+        looked at only if it is still the newest then. Raises as :meth:`hold`.
+        """
+        version = -1
+        while version != log.version:
+            log.refresh()
+            version = log.version
+            self.hold(name, version, now=now, seconds=seconds)
+            log.refresh()
+        log.stays = True
+        try:
+            yield version
+        finally:
+            log.stays = False
+            self.release(name)
 
     def release(self, name: str) -> None:
         """End a pin, if there is one."""
@@ -65,7 +89,7 @@ class Pins:
     def needed(self, now: float) -> frozenset[str]:
         """Every file that a pinned version names."""
         versions = {pin.version for pin in self.standing(now)}
-        return frozenset(path for version in versions for path in paths_at(self._folder, version))
+        return frozenset(path for version in versions for path in paths_at(self._folder, version, self._kind))
 
     def _path(self, name: str) -> Path:
         return self._root / f"{name}.json"

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow
 import pyarrow.compute as pc
 
 from kwartier.model import Beside, Missing, Stack
+from kwartier.store.columns import side_of
 from kwartier.store.files import FileKeys, Files
 from kwartier.store.log import Log
 from kwartier.store.months import Months, covered
@@ -125,13 +125,13 @@ def _decode(table: pyarrow.Table, length: int, kind: int) -> list[Stack]:
     for place, name in enumerate(CHANNELS):
         if not kind >> place & 1:
             continue
-        reasons = _side(table[f"missing_{name}"], count, length)
+        reasons = side_of(table[f"missing_{name}"], count, length)
         steps = _integers(pc.list_flatten(table[name])).reshape(count, length - 1)
         opening = _integers(table[f"opening_{name}"])
         found = registers_of(opening, steps, [base[1:] for base in bases if base[0] == place])
         registers[name] = np.where(reasons == Missing.PRESENT, found, 0)
         missing[name] = reasons
-    status, clock_status = _side(table["status"], count, length), _side(table["clock_status"], count, length)
+    status, clock_status = side_of(table["status"], count, length), side_of(table["clock_status"], count, length)
     ids, known_at = table["id"].to_numpy(), table["known_at"].to_numpy()
     versions = table["version"].to_numpy().astype(np.int64)
     numbers = table["day"].cast(pyarrow.int32()).to_numpy()
@@ -151,16 +151,6 @@ def _decode(table: pyarrow.Table, length: int, kind: int) -> list[Stack]:
         )
         for first, last in pairwise(edges)
     ]
-
-
-def _side(column: Column, count: int, length: int) -> Bytes2:
-    """Binary values of equal length as rows of bytes; zeros where there is none."""
-    side: npt.NDArray[np.uint8] = np.zeros((count, length), np.uint8)
-    there = pc.is_valid(column).to_numpy()
-    if there.any():
-        joined = b"".join(octets for octets in column.to_pylist() if octets is not None)
-        side[there] = np.frombuffer(joined, np.uint8).reshape(-1, length)
-    return side
 
 
 def _integers(column: Column) -> Integers:

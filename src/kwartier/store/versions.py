@@ -26,7 +26,7 @@ def latest(table: pyarrow.Table) -> pyarrow.Table:
     return table.take(pyarrow.array(order[np.append(is_next, True)]))
 
 
-def is_last(ids: Integers, versions: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+def is_last(ids: Integers, versions: npt.NDArray[np.int32] | Integers) -> npt.NDArray[np.bool_]:
     """Which rows are the last version of their id; of two that say the same, the one that was committed later."""
     order = np.lexsort((np.arange(len(ids)), versions, ids))
     ids = ids[order]

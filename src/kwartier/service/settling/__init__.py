@@ -1,0 +1,1 @@
+"""Settlement at work: versions as they are kept, made again, and told."""

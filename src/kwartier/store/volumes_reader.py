@@ -1,0 +1,228 @@
+"""Out of the validated table: of each id the row of the latest run, up to the run that somebody asks for.
+
+The gate alone may import this: no value leaves the store but through a grant. What was settled from run 7 is settled again from
+run 7, whatever runs came later: every run is kept, and the rows of a run are found wherever rewrites have put them.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow
+import pyarrow.compute as pc
+
+from kwartier.model import STATE, Volumes
+from kwartier.store.columns import rows_of, side_of
+from kwartier.store.files import FileKeys, Files, Opened
+from kwartier.store.log import Log
+from kwartier.store.rows import Integers, Mask
+from kwartier.store.schema import CHANNELS, QUALITIES, VALIDATED
+from kwartier.store.versions import is_last
+
+MAX_DAYS = 400
+"""Local days in one look-up."""
+MAX_OPEN = 8
+"""Files that a worker keeps open: a day that was rewritten has one."""
+WORK_COLUMNS = ["id", *CHANNELS, *QUALITIES.values()]
+
+
+class Heads(NamedTuple):
+    """Which ids a day has, ascending; whether no quarter of a row is missing; and the run that each row is of."""
+
+    ids: Integers
+    usable: Mask
+    runs: Integers
+
+
+class Piece(NamedTuple):
+    """A row group of a file, and which of its rows count: a bit for each, the first one highest; None: all of them."""
+
+    path: str
+    group: int
+    rows: bytes | None = None
+
+
+class VolumesSource:
+    """Reads pieces, in whatever process it has been sent to; its repr shows no key."""
+
+    __slots__ = ("_files", "_keys", "_local", "_root")
+
+    def __init__(self, root: Path, keys: Mapping[str, bytes] | None) -> None:
+        self._root = root
+        self._keys = keys
+        self._files = Files(root, None if keys is None else _Given(keys), VALIDATED)
+        self._local = threading.local()
+
+    def __repr__(self) -> str:
+        return f"VolumesSource({str(self._root)!r}, {'encrypted' if self._keys is not None else 'not encrypted'})"
+
+    def __reduce__(self) -> "tuple[type[VolumesSource], tuple[Path, Mapping[str, bytes] | None]]":
+        # What is open stays in the process that opened it.
+        return type(self), (self._root, self._keys)
+
+    def read(self, piece: Piece) -> pyarrow.Table:
+        """The rows of a piece that count: id, energies and qualities. Raises ``SecurityError`` sealed-file, ``StateError``."""
+        table = self._opened(piece.path).read(piece.group, WORK_COLUMNS, threads=False)
+        if piece.rows is None:
+            return table
+        bits = np.unpackbits(np.frombuffer(piece.rows, np.uint8), count=table.num_rows)
+        return table.filter(pyarrow.array(bits.astype(np.bool_)))
+
+    def _opened(self, path: str) -> Opened:
+        """A file as this thread has it open: reading its footer takes as long as reading some of its row groups."""
+        if not hasattr(self._local, "files"):
+            self._local.files = OrderedDict[str, Opened]()
+        files: OrderedDict[str, Opened] = self._local.files
+        found = files.get(path)
+        if found is None:
+            found = files[path] = self._files.open(path)
+        files.move_to_end(path)
+        while len(files) > MAX_OPEN:
+            files.popitem(last=False)[1].close()
+        return found
+
+
+class _Given:
+    """Keys of files that somebody handed over; its repr shows none."""
+
+    __slots__ = ("_keys",)
+
+    def __init__(self, keys: Mapping[str, bytes]) -> None:
+        self._keys = keys
+
+    def file_key(self, day: date, path: str, *, new: bool) -> bytes:
+        """The key of a file."""
+        return self._keys[path]
+
+
+class VolumesReader:
+    """The volumes in ``folder``, as they are at the moment of each question. ``run`` None: the latest there is."""
+
+    def __init__(self, folder: Path, keys: FileKeys | None = None) -> None:
+        self._log = Log(folder, encrypted=keys is not None, kind=VALIDATED)
+        self._files = Files(self._log.root, keys, VALIDATED)
+
+    @property
+    def version(self) -> int:
+        """The version of the table that the next question is answered from, at the least."""
+        self._log.look()
+        return self._log.version
+
+    def heads(self, day: date, run: int | None = None) -> Heads:
+        """What there is of a day, without any value."""
+        rows = self._heads(day, run, ["usable"])
+        return Heads(rows.ids, np.asarray(rows.columns["usable"], np.bool_), rows.runs)
+
+    def states(self, day: date, run: int | None = None) -> tuple[Integers, Mapping[str, Integers]]:
+        """The ids of a day, ascending, and what is kept of it for the next: the columns of :data:`~kwartier.model.STATE`."""
+        rows = self._heads(day, run, list(STATE))
+        return rows.ids, rows.columns
+
+    def scan(self, day: date, run: int | None = None) -> Iterator[Volumes]:
+        """The volumes of a local day, a row group of the files at a time."""
+        self._log.look()
+        paths = self._log.paths(day)
+        wanted = self._wanted(paths, run)
+        for path in paths:
+            first = 0
+            for piece in self._files.pieces(path):
+                chosen = wanted[path][first : first + piece.num_rows]
+                first += piece.num_rows
+                if chosen.any():
+                    yield from decode(day, piece if chosen.all() else piece.filter(pyarrow.array(chosen)))
+
+    def look_up(self, ids: Sequence[int], start: date, end: date, run: int | None = None) -> Iterator[Volumes]:
+        """The volumes of some ids for the local days from ``start`` to before ``end``, by day."""
+        self._log.look()
+        there, wanted = self._log.days(), np.unique(np.array(ids, np.int64))
+        for number in range(min((end - start).days, MAX_DAYS)):
+            day = start + timedelta(days=number)
+            found = [table for path in there.get(day, ()) for table in self._files.among(path, wanted)]
+            if found:
+                table = pyarrow.concat_tables(found)
+                latest = _latest(table["id"].to_numpy(), table["run"].to_numpy(), run)
+                yield from decode(day, table.filter(pyarrow.array(latest)))
+
+    def work(
+        self, day: date, run: int | None = None, only: Integers | None = None
+    ) -> tuple[VolumesSource, list[Piece]]:
+        """What an engine needs to go through a day: a source, and the row groups with the rows in them that count.
+
+        ``only``: rows of other ids do not count, either. A row group of which no row counts is left out, and one of which all
+        do is read without looking at each.
+        """
+        self._log.look()
+        paths = self._log.paths(day)
+        wanted = self._wanted(paths, run, only)
+        pieces: list[Piece] = []
+        for path in paths:
+            first = 0
+            for group, count in enumerate(self._files.open(path).rows):
+                chosen = wanted[path][first : first + count]
+                first += count
+                if chosen.any():
+                    pieces.append(Piece(path, group, None if chosen.all() else np.packbits(chosen).tobytes()))
+        keys = self._files.keys_of({piece.path for piece in pieces})
+        return VolumesSource(self._log.root, keys), pieces
+
+    def _wanted(self, paths: Sequence[str], run: int | None, only: Integers | None = None) -> dict[str, Mask]:
+        """Which rows of each file count."""
+        heads = [self._files.read(path, ["id", "run"]) for path in paths]
+        ids = np.concatenate([head["id"].to_numpy() for head in heads] or [np.zeros(0, np.int64)])
+        runs = np.concatenate([head["run"].to_numpy() for head in heads] or [np.zeros(0, np.int32)])
+        wanted = _latest(ids, runs, run)
+        if only is not None:
+            wanted &= np.isin(ids, only)
+        edges = np.cumsum([head.num_rows for head in heads])[:-1]
+        return dict(zip(paths, np.split(wanted, edges), strict=True)) if paths else {}
+
+    def _heads(self, day: date, run: int | None, names: list[str]) -> "_Rows":
+        self._log.look()
+        paths = self._log.paths(day)
+        tables = [self._files.read(path, ["id", "run", *names]) for path in paths]
+        if not tables:
+            tables = [VALIDATED.columns.empty_table()]
+        table = pyarrow.concat_tables([one.select(["id", "run", *names]) for one in tables])
+        ids, runs = table["id"].to_numpy(), table["run"].to_numpy()
+        rows = np.flatnonzero(_latest(ids, runs, run))
+        rows = rows[np.argsort(ids[rows], kind="stable")]
+        return _Rows(ids[rows], runs[rows].astype(np.int64), {name: np.asarray(table[name])[rows] for name in names})
+
+
+class _Rows(NamedTuple):
+    ids: Integers
+    runs: Integers
+    columns: Mapping[str, Integers]
+
+
+def _latest(ids: Integers, runs: Integers, run: int | None) -> Mask:
+    """Which rows are those of the latest run of their id, as of a run."""
+    within = np.ones(len(ids), np.bool_) if run is None else runs <= run
+    chosen = ids[within]
+    if not (chosen[1:] > chosen[:-1]).all():  # an id twice, or files that are not in the order of ids
+        within[within] = is_last(chosen, runs[within])
+    return within
+
+
+def decode(day: date, table: pyarrow.Table) -> Iterator[Volumes]:
+    """Rows, each the only one of its id, as volumes in the order of ids; days of unequal length come apart."""
+    lengths = pc.list_value_length(table[CHANNELS[0]]).to_numpy()
+    for length in np.unique(lengths).tolist():
+        chosen = lengths == length
+        rows = (table if chosen.all() else table.filter(pyarrow.array(chosen))).combine_chunks()
+        ids = rows["id"].to_numpy()
+        if not (ids[1:] > ids[:-1]).all():
+            rows = rows.sort_by("id").combine_chunks()
+            ids = rows["id"].to_numpy()
+        count = len(ids)
+        yield Volumes(
+            day=day,
+            ids=ids,
+            energy_wh={name: rows_of(rows[name], count) for name in CHANNELS},
+            quality={name: side_of(rows[column], count, length) for name, column in QUALITIES.items()},
+            state={name: rows[name].to_numpy() for name in STATE},
+        )
