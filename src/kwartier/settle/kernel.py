@@ -74,7 +74,7 @@ class SettleKernel:
         said, quality = qualities(column, self._quarters)
         counted = group[said] >= 0
         said, quality = said[counted], quality[counted]
-        if np.isin(quality, (Quality.MISSING, *range(len(Quality), 256))).any():
+        if ((quality >= Quality.MISSING) & (quality != Quality.ABSENT)).any():
             raise StateError("bad-table", "a quarter of a row that counts is missing, or of a quality nobody knows")
         for kind, sums in ((Quality.CALCULATED, found.calculated_wh), (Quality.ESTIMATED, found.estimated_wh)):
             chosen = quality == kind
