@@ -5,18 +5,21 @@ look up; where a part of a year was, the rows of that part are left out here.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from datetime import date
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import date, timedelta
 
 import numpy as np
 from sqlalchemy import Engine, bindparam, select
 
 from kwartier.database import reading
-from kwartier.model import Stack
+from kwartier.model import Stack, Volumes
 from kwartier.store.reader import Reader
 from kwartier.store.rows import Integers
+from kwartier.store.volumes_reader import Heads, Piece, VolumesReader, VolumesSource
 from kwartier.tables import erasures
 
+ONE_DAY = timedelta(days=1)
 Days = tuple[date, date]
 """Local days, the second exclusive."""
 _ERASED = select(erasures.c.reading, erasures.c.valid_from, erasures.c.valid_to).where(
@@ -38,31 +41,93 @@ class Unerased:
         """The version of the table that it looks at."""
         return self._reader.version
 
+    def held(self, name: str, *, now: float, seconds: int) -> AbstractContextManager[int]:
+        """As :meth:`kwartier.store.reader.Reader.held`."""
+        return self._reader.held(name, now=now, seconds=seconds)
+
     def look_up(self, ids: Sequence[int], start: date, end: date) -> Iterator[Stack]:
         """As :meth:`kwartier.store.reader.Reader.look_up`."""
-        erased = self._erased(start, end)
+        erased = _erased(self._engine, start, end)
         for stack in self._reader.look_up(ids, start, end):
             yield from _without(stack, erased)
 
     def scan(self, day: date) -> Iterator[Stack]:
         """As :meth:`kwartier.store.reader.Reader.scan`."""
-        erased = self._erased(day, date.fromordinal(day.toordinal() + 1))
+        erased = _erased(self._engine, day, day + ONE_DAY)
         for stack in self._reader.scan(day):
             yield from _without(stack, erased)
 
     def ids(self, day: date) -> Integers:
         """As :meth:`kwartier.store.reader.Reader.ids`."""
-        found = self._reader.ids(day)
-        gone = list(self._erased(day, date.fromordinal(day.toordinal() + 1)))
-        return found[~np.isin(found, np.array(gone, np.int64))] if gone else found
+        return _left(self._engine, day, self._reader.ids(day))
 
-    def _erased(self, start: date, end: date) -> dict[int, list[Days]]:
-        """The days of each id of which some were erased in this span."""
-        found: dict[int, list[Days]] = defaultdict(list)
-        with reading(self._engine) as connection:
-            for row in connection.execute(_ERASED, {"start": start, "end": end}):
-                found[row.reading].append((row.valid_from, row.valid_to))
-        return found
+
+class UnerasedVolumes:
+    """A reader of volumes that shows nothing of what was erased; each method as the reader's own of that name."""
+
+    __slots__ = ("_engine", "_reader")
+
+    def __init__(self, engine: Engine, reader: VolumesReader) -> None:
+        self._engine = engine
+        self._reader = reader
+
+    @property
+    def version(self) -> int:
+        """The version of the table that it looks at."""
+        return self._reader.version
+
+    def held(self, name: str, *, now: float, seconds: int) -> AbstractContextManager[int]:
+        """Every question is about one version, and its files stay."""
+        return self._reader.held(name, now=now, seconds=seconds)
+
+    def steady(self) -> AbstractContextManager[int]:
+        """Every question is about one version."""
+        return self._reader.steady()
+
+    def days(self, start: date, end: date) -> list[date]:
+        """The days of which there is something."""
+        return self._reader.days(start, end)
+
+    def left(self, day: date, ids: Integers) -> Integers:
+        """Those of some ids of which the day was not erased."""
+        return _left(self._engine, day, ids)
+
+    def heads(self, day: date, run: int | None) -> Heads:
+        """What there is of a day."""
+        found = self._reader.heads(day, run)
+        left = np.isin(found.ids, _left(self._engine, day, found.ids))
+        return found if left.all() else Heads(found.ids[left], found.usable[left], found.runs[left])
+
+    def states(self, day: date, run: int | None, only: Integers) -> tuple[Integers, Mapping[str, Integers]]:
+        """What is kept of a day for the next."""
+        return self._reader.states(day, run, _left(self._engine, day, only))
+
+    def scan(self, day: date, run: int | None, only: Integers) -> Iterator[Volumes]:
+        """The volumes of a day."""
+        yield from self._reader.scan(day, run, _left(self._engine, day, only))
+
+    def look_up(self, ids: Integers, day: date, run: int | None) -> Iterator[Volumes]:
+        """The volumes of some ids on one day."""
+        yield from self._reader.look_up(_left(self._engine, day, ids).tolist(), day, day + ONE_DAY, run)
+
+    def work(self, day: date, run: int | None, only: Integers) -> tuple[VolumesSource, list[Piece]]:
+        """What an engine needs to go through a day."""
+        return self._reader.work(day, run, _left(self._engine, day, only))
+
+
+def _left(engine: Engine, day: date, ids: Integers) -> Integers:
+    """Those of some ids of which a local day was not erased."""
+    gone = list(_erased(engine, day, day + ONE_DAY))
+    return ids[~np.isin(ids, np.array(gone, np.int64))] if gone else ids
+
+
+def _erased(engine: Engine, start: date, end: date) -> dict[int, list[Days]]:
+    """The days of each id of which some were erased in this span."""
+    found: dict[int, list[Days]] = defaultdict(list)
+    with reading(engine) as connection:
+        for row in connection.execute(_ERASED, {"start": start, "end": end}):
+            found[row.reading].append((row.valid_from, row.valid_to))
+    return found
 
 
 def _without(stack: Stack, erased: dict[int, list[Days]]) -> Iterator[Stack]:

@@ -9,7 +9,8 @@ the purpose reaches.
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -25,7 +26,7 @@ from kwartier.errors import Denied, InputError
 from kwartier.fleet.readout import not_read
 from kwartier.fleet.registry import Registry
 from kwartier.gate.blocks import Blocks
-from kwartier.gate.erased import Unerased
+from kwartier.gate.erased import Unerased, UnerasedVolumes
 from kwartier.gate.holds import Holds
 from kwartier.gate.ids import Ids, Link
 from kwartier.gate.joining import Row, joined, row_of
@@ -38,9 +39,11 @@ from kwartier.gate.purposes import Hold, Need, Purpose, Resolution, Source, purp
 from kwartier.gate.record import Log, Use, refusal
 from kwartier.gate.reduce import reduced, reduced_stack
 from kwartier.gate.sums import Sums, sums_of, terms_of
-from kwartier.model import Readings, Stack
+from kwartier.gate.volumes import JOB_S, Fleet, Reach, States, Versions, Work, check
+from kwartier.model import Readings, Stack, Volumes
 from kwartier.store.files import FileKeys
 from kwartier.store.reader import Reader
+from kwartier.store.volumes_reader import VolumesReader
 from kwartier.tables import access_connections, accesses
 
 APPROVED = "grant"
@@ -101,12 +104,19 @@ class Gate:
         self._wall = wall
         self._holds = Holds(rooms.engine)
         self._reader: Unerased | None = None
+        self._volumes: UnerasedVolumes | None = None
 
     def _opened(self) -> Unerased:
         """The store, opened when it is first looked at."""
         if self._reader is None:
             self._reader = Unerased(self._rooms.engine, Reader(self._rooms.store, self._rooms.keys))
         return self._reader
+
+    def _measured(self) -> UnerasedVolumes:
+        """What validation made of it, opened likewise."""
+        if self._volumes is None:
+            self._volumes = UnerasedVolumes(self._rooms.engine, VolumesReader(self._rooms.store, self._rooms.keys))
+        return self._volumes
 
     def explain(self, *, actor: Asking, purpose: str, scope: Scope) -> Verdict:
         """What the answer would be, and each rule that leads to it; nothing is shown and nothing written down.
@@ -148,7 +158,10 @@ class Gate:
             raise Denied(verdict.rule, f"{verdict.reason} ({verdict.article})")
         if scope.source is Source.METER:
             rooms.log.append([use.record("read", at, persons=persons)])
-        return Grant(use, known, rooms, self._opened, meters, persons=persons, excluded=excluded, wall=self._wall)
+        return Grant(
+            use, known, rooms, self._opened, self._measured, meters,
+            persons=persons, excluded=excluded, wall=self._wall,
+        )  # fmt: skip  # a line for what it stands before, and one for whom it reaches
 
     def _spent(self, connection: Connection, verdict: Verdict, purpose: str, scope: Scope, at: int) -> Verdict:
         """The verdict with the approval used up, or the one that says why it is of no use any more."""
@@ -244,7 +257,7 @@ def _check(scope: Scope) -> None:
 class Grant:
     """What one grant lets see; made by the gate alone."""
 
-    __slots__ = ("_excluded", "_meters", "_persons", "_purpose", "_rooms", "_store", "_use", "_wall")
+    __slots__ = ("_excluded", "_meters", "_persons", "_purpose", "_rooms", "_store", "_use", "_volumes", "_wall")
 
     def __init__(
         self,
@@ -252,6 +265,7 @@ class Grant:
         purpose: Purpose,
         rooms: Rooms,
         store: Callable[[], Unerased],
+        volumes: Callable[[], UnerasedVolumes],
         meters: Meters,
         *,
         persons: list[str],
@@ -265,6 +279,7 @@ class Grant:
         self._excluded = excluded
         self._wall = wall
         self._store = store
+        self._volumes = volumes
         self._meters = meters
 
     @property
@@ -361,8 +376,7 @@ class Grant:
         links = self._links(day, ids.tolist(), area)
         if len(links) < len(ids):
             ids = np.array(sorted(links), np.int64)
-        root = self._rooms.members.keep(day, ids)
-        self._note("bulk", day=f"{day}", members=root, count=len(ids), predicate=area or "all", table=version)
+        self._note_many(day, ids, area, table=version)
         return lambda: self._rows(reader, day, ids, links)
 
     def _rows(
@@ -375,6 +389,57 @@ class Grant:
                 shown = stack.only(wanted)
                 yield shown, [links[identity] for identity in shown.ids.tolist()]
 
+    def volumes(self, day: date, run: int | None = None) -> Iterator[tuple[Volumes, list[Link]]]:
+        """What validation made of one local day of the fleet, with the connection and meter of each row.
+
+        ``run``, here and below: as of this run, and as of the latest without. What :meth:`day` does not show is not in it.
+        Raises ``Denied`` out-of-scope, only-sums, too-fine, wrong-source.
+        """
+        return self._fleet(day, day + ONE_DAY, run).day(day)
+
+    def states(self, day: date, run: int | None = None) -> States:
+        """What is kept of a local day so that the next one can be judged. Raises as :meth:`volumes`."""
+        return self._fleet(day, day + ONE_DAY, run).states(day)
+
+    def look_up_volumes(
+        self, ids: Sequence[int], start: date, end: date, run: int | None = None
+    ) -> Iterator[tuple[Volumes, list[Link]]]:
+        """The volumes of some ids over the local days from ``start`` up to ``end``, by day. Raises as :meth:`volumes`."""
+        return self._fleet(start, end, run).look_up(ids, start, end)
+
+    def work(self, day: date, run: int | None = None) -> Work:
+        """A local day of the fleet for an engine: no row of it is of an id that is not among its ``ids``.
+
+        Raises as :meth:`volumes`.
+        """
+        return self._fleet(day, day + ONE_DAY, run).work(day, self._opened().version)
+
+    @contextmanager
+    def pinned(self, seconds: int = JOB_S) -> Iterator[Versions]:
+        """Until the block ends, or ``seconds`` are over, every look is at the versions of now, and their files stay.
+
+        What was erased since is out of sight nevertheless. What is stored meanwhile is not seen, by no grant of this gate.
+        Raises ``Denied`` wrong-source, ``InputError`` bad-pin.
+        """
+        name, now = f"{self.id}.{secrets.token_hex(4)}", self._wall()
+        reader, volumes = self._opened(), self._volumes()
+        with (
+            reader.held(name, now=now, seconds=seconds) as raw,
+            volumes.held(name, now=now, seconds=seconds) as version,
+        ):
+            yield Versions(raw=raw, validated=version)
+
+    def _fleet(self, start: date, end: date, run: int | None) -> Fleet:
+        self._opened()
+        check(self.scope, start, end)
+        area = self.scope.area
+        reach = Reach(
+            known=Ids(self._rooms.engine).links_of,
+            within=lambda day, links: self._within(day, links, area),
+            write_down=lambda day, ids, **more: self._note_many(day, ids, area, **more),
+        )
+        return Fleet(self._volumes(), reach, run)
+
     def rows(self, day: date) -> int:
         """How many rows the store holds of these for a local day, every version counted."""
         ids, counts = np.unique(self._opened().ids(day), return_counts=True)
@@ -383,11 +448,13 @@ class Grant:
 
     def _links(self, day: date, ids: list[int], area: str) -> dict[int, Link]:
         """Of some ids of a day those that the grant reaches, and what they stand for."""
+        return self._within(day, Ids(self._rooms.engine).links_of(ids, day.year), area)
+
+    def _within(self, day: date, links: dict[int, Link], area: str) -> dict[int, Link]:
         registry = self._rooms.registry
         ours: set[tuple[str, str]] | None = None
         if registry.dso or area:
             ours = {(one.ean, one.meter) for one in registry.on_day(day) if not area or one.grid_area == area}
-        links = Ids(self._rooms.engine).links_of(ids, day.year)
         if ours is None and not self._excluded and not self._purpose.eans:
             return links
         return {
@@ -402,6 +469,11 @@ class Grant:
         if self.scope.source is not Source.STORE:
             raise Denied("wrong-source", "the grant is for asking meters, and shows nothing of the store")
         return self._store()
+
+    def _note_many(self, day: date, ids: Integers, area: str, **more: object) -> None:
+        """Write down that some of many are shown, with the list of them."""
+        root = self._rooms.members.keep(day, ids)
+        self._note("bulk", day=f"{day}", members=root, count=len(ids), predicate=area or "all", **more)
 
     def _note(self, kind: str, **more: object) -> None:
         """Write a use down, on the disk before anything of it is shown."""

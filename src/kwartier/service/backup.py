@@ -29,7 +29,8 @@ from kwartier.service import settings as settings_file
 from kwartier.service.auditing import back_up, bring_back, log_folder
 from kwartier.service.home import COMPANIONS, DATABASE_FILE, STORE, Home, store_folder, vault_folder
 from kwartier.store import copying
-from kwartier.tables import counters, day_keys, metadata, meter_keys, requests, restores, visits
+from kwartier.store.schema import KINDS, RAW, VALIDATED, TableKind
+from kwartier.tables import counters, day_keys, metadata, meter_keys, requests, restores, validation_runs, visits
 from kwartier.who.pairs import void
 
 MANIFEST: Final = "manifest.json"
@@ -54,6 +55,7 @@ class Manifest:
     rows: dict[str, int]
     files: dict[str, str]
     """Name below the folder -> SHA-256."""
+    validated_version: int = copying.NOTHING
 
 
 # Making one.
@@ -65,11 +67,11 @@ def create(home: Home, target: Path, *, wall: Callable[[], float], with_key: boo
         raise InputError("bad-backup", f"{target} is there already: a backup goes into a folder of its own")
     target.mkdir(mode=PRIVATE_FOLDER, parents=True)
     for attempt in range(MAX_TRIES):
-        version = copying.newest(home.store_folder)
+        before = {kind: copying.newest(home.store_folder, kind) for kind in KINDS}
         made_at = int(wall())
         rows = _dump(home.engine, target / TABLES)
         try:
-            version = _copy_store(home, target, version)
+            copied = {kind: _copy_store(home, target, version, kind) for kind, version in before.items()}
             break
         except StateError:
             # A file went away while we copied: the table has moved on so far that both have to be taken anew.
@@ -93,7 +95,8 @@ def create(home: Home, target: Path, *, wall: Callable[[], float], with_key: boo
         format=FORMAT,
         made_at=made_at,
         schema=schema or "",
-        store_version=version,
+        store_version=copied[RAW],
+        validated_version=copied[VALIDATED],
         rows=rows,
         files={str(path.relative_to(target)): _digest(path) for path in _files(target)},
     )
@@ -109,23 +112,26 @@ def _dump(engine: Engine, folder: Path) -> dict[str, int]:
         return tablefile.dump(connection, metadata, folder)
 
 
-def _copy_store(home: Home, target: Path, version: int) -> int:
-    (target / STORE).mkdir(mode=PRIVATE_FOLDER)
-    if copying.newest(home.store_folder) == copying.NOTHING:
+def _copy_store(home: Home, target: Path, version: int, kind: TableKind = RAW) -> int:
+    """Copy what of a table fits to the dump, which was made after ``version`` was the newest; the version copied."""
+    (target / STORE).mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+    if copying.newest(home.store_folder, kind) == copying.NOTHING:
         return copying.NOTHING
-    later = list(copying.commits_after(home.store_folder, version))
+    later = list(copying.commits_after(home.store_folder, version, kind))
     wanted = {name for one in later for name in one.batches}
     noted: set[str] = set()
     for table in (visits, requests) if wanted else ():  # a correction is stored under the name of the request
         noted |= wanted.intersection(tablefile.column(target / TABLES, table, "id"))
+    runs = set(tablefile.column(target / TABLES, validation_runs, "run")) if any(one.runs for one in later) else set()
     days = set(tablefile.column(target / TABLES, day_keys, "day"))
 
     def is_known(one: copying.Commit) -> bool:
-        return noted.issuperset(one.batches) and (home.day_keys is None or days.issuperset(one.days))
+        is_noted = noted.issuperset(one.batches) and runs.issuperset(map(str, one.runs))
+        return is_noted and (home.day_keys is None or days.issuperset(one.days))
 
     version = copying.consistent(version, later, is_known)
     if version != copying.NOTHING:
-        copying.copy(home.store_folder, target / STORE, version)
+        copying.copy(home.store_folder, target / STORE, version, kind)
     return version
 
 

@@ -33,7 +33,7 @@ from kwartier.service import settings as settings_file
 from kwartier.service.auditing import AuditLog
 from kwartier.service.settings import Settings
 from kwartier.service.two import approvals_of
-from kwartier.store import Store
+from kwartier.store import Store, Validated
 
 DATABASE_FILE = "kwartier.db"
 COMPANIONS = "companions"
@@ -74,10 +74,18 @@ class Home:
 
     def open_store(self) -> Store:
         """The readings on disk; opened anew in each process. That they are not encrypted is written down when they are made."""
+        self._decide()
+        return Store(self.store_folder, self.day_keys)
+
+    def open_validated(self) -> Validated:
+        """What validation made of them, to be added to; the same holds for it."""
+        self._decide()
+        return Validated(self.store_folder, self.day_keys)
+
+    def _decide(self) -> None:
         if self.day_keys is None and not self.store_folder.exists():
             decision = {"kind": "not-encrypted", "at": int(time.time()), "actor": actor()}
             self.log.append([written({**decision, "why": self.settings.encryption_decision})])
-        return Store(self.store_folder, self.day_keys)
 
     @property
     def gate(self) -> Gate:

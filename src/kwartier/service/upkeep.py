@@ -15,6 +15,7 @@ from kwartier.service.subject import records
 from kwartier.service.subject.carrying import carry_out_alone
 from kwartier.store.retention import Retention, vacuum
 from kwartier.store.rewrite import Rewriter
+from kwartier.store.schema import KINDS
 from kwartier.store.turn import alone
 
 
@@ -45,18 +46,18 @@ def tidy(home: Home, *, keep_days: int | None, wall: Callable[[], float]) -> Tid
         dropped = retention.drop(_first(last, keep), Holds(home.engine).held_ids) if keep else 0
         proofs = retention.proofs(wall())
         for one in proofs:
-            if not one.kept:
+            if one.is_over:
                 members.drop(one.day)
             home.log.append([records.dropped(one, at=int(wall()), reason=f"kept for {keep} days")])
             retention.recorded(one)
         carried = carry_out_alone(home, wall=wall)
-        rewritten = Rewriter(folder, keys).rewrite(last + timedelta(days=1))
+        rewritten = [Rewriter(folder, keys, kind).rewrite(last + timedelta(days=1)) for kind in KINDS]
         removed = vacuum(folder, keys, wall)
     return Tidied(
-        rewritten_days=rewritten.days,
-        segmented_days=rewritten.segmented,
+        rewritten_days=sum(one.days for one in rewritten),
+        segmented_days=sum(one.segmented for one in rewritten),
         dropped_days=dropped,
-        proved_days=len(proofs),
+        proved_days=len({one.day for one in proofs}),
         erased_requests=carried.done,
         erasures_to_do=carried.waiting,
         removed_files=removed.files,

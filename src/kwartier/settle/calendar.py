@@ -81,13 +81,12 @@ class Calendar:
         return day.weekday() < _SATURDAY and day not in _free(self.country, _year(day))
 
     def _on(self, day: date, rule: Rule) -> date:
+        _year(day)
         if rule.rule == "months":
-            _year(day)
             months = day.month - 1 + rule.count
             year, month = day.year + months // _MONTHS, months % _MONTHS + 1
             return date(year, month, monthrange(year, month)[1])
         if rule.rule == "days":
-            _year(day)
             return day + timedelta(days=rule.count)
         for _ in range(rule.count):
             day += timedelta(days=1)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from kwartier.settle.inputs import ONE_E12
 from kwartier.settle.partial import Partial
@@ -81,12 +82,25 @@ def once(evidence: Evidence, area: str) -> Verdict:
     membership = evidence.membership
     inside = np.asarray([group.grid_area == area for group in membership.groups], dtype=np.bool_)
     here = inside[membership.group] if len(membership.ids) else np.zeros(0, np.bool_)
-    ids = np.isin(membership.ids, membership.ids[here])
-    doubled = int(ids.sum()) - len(np.unique(membership.ids[ids]))
-    ours = np.isin(membership.connection, membership.connection[here])
-    pairs = np.unique(np.stack([membership.connection[ours], membership.group[ours].astype(np.int64)]), axis=1)
-    torn = pairs.shape[1] - len(np.unique(pairs[0]))
+    doubled = len(np.intersect1d(found, membership.ids[here])) if len(found := _doubled(membership)) else 0
+    torn = len(np.intersect1d(found, membership.connection[here])) if len(found := _torn(membership)) else 0
     return not doubled and not torn, f"{doubled} reading ids counted twice, {torn} connections in more than one group"
+
+
+def _doubled(membership: Membership) -> npt.NDArray[np.int64]:
+    """The ids that are there more than once."""
+    if (membership.ids[1:] > membership.ids[:-1]).all():
+        return membership.ids[:0]
+    ids = np.sort(membership.ids)
+    return np.unique(ids[1:][ids[1:] == ids[:-1]])
+
+
+def _torn(membership: Membership) -> npt.NDArray[np.int64]:
+    """The connections that are in more than one group: some row of theirs is in another than their last one."""
+    connection, group = membership.connection, membership.group
+    last = np.zeros(connection.max(initial=0) + 1, group.dtype)
+    last[connection] = group
+    return np.unique(connection[last[connection] != group])
 
 
 def rows(evidence: Evidence, area: str) -> Verdict:

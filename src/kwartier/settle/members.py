@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow
+import pyarrow.compute as pc
 
 from kwartier.errors import StateError
 from kwartier.settle.inputs import Inputs, coded, eans, in_form, whole
@@ -74,12 +75,12 @@ class _Supplied(NamedTuple):
 
 
 def members(given: Inputs) -> Members:
-    """The groups of the day, and the cells. Raises ``StateError`` bad-table."""
+    """The groups of the day, and the cells; soonest where all tables are ordered by EAN. Raises ``StateError`` bad-table."""
     supplied = _Supplied(*np.unique(eans(given.supplies), return_index=True))
     place, is_supplied = supplied.places(eans(given.meters))
     _require_known(given, is_supplied)
-    supplies = given.supplies.take(supplied.rows)
-    by_method = np.isin(np.asarray(supplies["method"].to_pylist(), dtype=object), BY_READINGS)
+    supplies = _in_order(given.supplies, supplied.rows)
+    by_method = _flags(pc.is_in(supplies["method"], value_set=pyarrow.array(BY_READINGS)))
     metered = by_method & _readable(given, place, is_supplied, len(supplies))
 
     groups, group = _groups(supplies, metered)
@@ -97,16 +98,27 @@ def members(given: Inputs) -> Members:
     )
 
 
+def _in_order(table: pyarrow.Table, rows: Numbers) -> pyarrow.Table:
+    """These rows, copied only where they are not the table as it is."""
+    return table if np.array_equal(rows, np.arange(len(table))) else table.take(rows)
+
+
 def _require_known(given: Inputs, is_supplied: Mask) -> None:
     """A meter is at a connection that the market or the registry knows; else its readings would be in no area at all."""
+    if is_supplied.all():
+        return
     strays = np.setdiff1d(eans(given.meters)[~is_supplied], eans(given.connections))
     if len(strays):
         raise StateError("bad-table", f"the meters of {len(strays)} connections are at none that the registry has")
 
 
+def _flags(column: "pyarrow.ChunkedArray[pyarrow.BooleanScalar] | pyarrow.BooleanArray") -> Mask:
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
 def _readable(given: Inputs, place: Numbers, is_supplied: Mask, count: int) -> Mask:
     """Which connections have an id, and none that is not usable."""
-    usable = np.asarray(given.meters["usable"].to_numpy(), dtype=np.bool_)
+    usable = _flags(given.meters["usable"])
     good = np.bincount(place[is_supplied & usable], minlength=count)
     bad = np.bincount(place[is_supplied & ~usable], minlength=count)
     return np.asarray((good > 0) & (bad == 0))
@@ -153,6 +165,8 @@ def _stopped(given: Inputs, supplied: _Supplied) -> Mapping[str, tuple[Stop, ...
     _, is_supplied = supplied.places(eans(given.connections))
     for area, count in _by_area(given.connections, ~is_supplied).items():
         found[area] = (Stop("no-market-data", f"{count} connections have no supply"),)
+    if len(supplied.eans) == len(given.supplies):
+        return found
     _, inverse, times = np.unique(eans(given.supplies), return_inverse=True, return_counts=True)
     for area, count in _by_area(given.supplies, times[inverse] > 1).items():
         stop = Stop("two-supplies", f"{count} supplies are of connections that have several")

@@ -35,10 +35,10 @@ class Commit(NamedTuple):
 
     version: int
     batches: tuple[str, ...]
-    """Names of batches, of the raw table,"""
-    runs: tuple[int, ...]
-    """or numbers of runs, of the validated one."""
+    """Names of batches, of the raw table."""
     days: frozenset[str]
+    runs: tuple[int, ...] = ()
+    """Numbers of runs, of the validated one."""
 
 
 def commits_after(folder: Path, version: int, kind: TableKind = RAW) -> Iterator[Commit]:
@@ -50,7 +50,7 @@ def commits_after(folder: Path, version: int, kind: TableKind = RAW) -> Iterator
             batches = tuple(name.removeprefix(PREFIX) for name in names if name.startswith(PREFIX))
             runs = tuple(run_of(name) for name in names if name.startswith(RUN_PREFIX))
             days = frozenset(one["add"]["partitionValues"]["day"] for one in actions if "add" in one)
-            yield Commit(int(path.stem), batches, runs, days)
+            yield Commit(int(path.stem), batches, days, runs)
 
 
 def consistent(version: int, later: Iterable[Commit], is_known: Callable[[Commit], bool]) -> int:

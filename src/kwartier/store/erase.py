@@ -26,6 +26,7 @@ from kwartier.store.months import Months
 from kwartier.store.pins import Pins
 from kwartier.store.rewrite import SORTED, TRANSACTION, Rewriter
 from kwartier.store.rows import Integers
+from kwartier.store.schema import RAW, TableKind
 
 KEPT = "kept-"
 """How the names of files begin that hold what was left of others, unless they are in the order of ids."""
@@ -72,14 +73,17 @@ class Removed:
 
 
 class Eraser:
-    """Erases in the table under ``folder``; used by one thread at a time, alone (see :mod:`kwartier.store.turn`)."""
+    """Erases in a table under ``folder``; used by one thread at a time, alone (see :mod:`kwartier.store.turn`)."""
 
-    def __init__(self, folder: Path, keys: FileKeys | None = None, reached: Reached = onward) -> None:
-        self._folder = folder
-        self._log = Log(folder, encrypted=keys is not None)
-        self._files = Files(self._log.root, keys)
+    def __init__(
+        self, folder: Path, keys: FileKeys | None = None, reached: Reached = onward, kind: TableKind = RAW
+    ) -> None:
+        self._kind = kind
+        self._log = Log(folder, encrypted=keys is not None, kind=kind)
+        self._files = Files(self._log.root, keys, kind)
         self._months = Months(folder, keys)
-        self._rewriter = Rewriter(folder, keys)
+        self._pins = Pins(folder, kind)
+        self._rewriter = Rewriter(folder, keys, kind)
         self._reached = reached
 
     def count(self, doomed: Sequence[Doomed]) -> dict[Doomed, int]:
@@ -138,6 +142,8 @@ class Eraser:
                 yield rows
 
     def _drop_copies(self, day: date, ids: Integers | None) -> None:
+        if not self._kind.has_segments:
+            return
         page = self._months.page(day)
         parts = page.parts.get(page.segment.get(day, ""), [])
         if ids is None or any(_holds(self._months.files, part.path, {day: ids}) for part in parts):
@@ -160,7 +166,7 @@ class Eraser:
         """
         self._log.refresh()
         wanted = sorted(set(days))
-        gone, needed = self._log.removed(), Pins(self._folder).needed(now)
+        gone, needed = self._log.removed(), self._pins.needed(now)
         alive = {path for paths in self._log.days().values() for path in paths}
         total, size = 0, 0
         for path in self._on_disk(wanted):
@@ -206,7 +212,7 @@ class Eraser:
         ]
 
     def _copies_on_disk(self, days: Iterable[date]) -> list[str]:
-        months = sorted({f"month={day:%Y-%m}" for day in days})
+        months = sorted({f"month={day:%Y-%m}" for day in days}) if self._kind.has_segments else []
         root = self._months.files.root
         return [
             f"{path.parent.name}/{path.name}" for month in months for path in sorted((root / month).glob("*.parquet"))

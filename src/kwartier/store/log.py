@@ -7,7 +7,8 @@ on that same handle. It panics in a forked child, so a forked child is refused.
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from itertools import count
 from pathlib import Path
@@ -56,7 +57,7 @@ class Log:
         self.version = self._table.version()
         """As it was last seen."""
         self.stays = False
-        """Whether a look is at the same version again, whatever was committed since (see :mod:`kwartier.store.pins`)."""
+        """Whether a look is at the same version again, whatever was committed since."""
         self._seen_ns = 0
         self._known: tuple[int, dict[date, list[str]]] = (-1, {})
         found = self._table.metadata().configuration.get(ENCRYPTION)
@@ -78,6 +79,16 @@ class Log:
         if changed_ns != self._seen_ns or not is_settled:
             self.refresh()
             self._seen_ns = changed_ns
+
+    @contextmanager
+    def steady(self) -> Iterator[int]:
+        """Every look until the block ends is at one version, which is as new as a look at its beginning has it."""
+        self.look()
+        before, self.stays = self.stays, True
+        try:
+            yield self.version
+        finally:
+            self.stays = before
 
     def transaction(self, name: str) -> int | None:
         """The version of an application's transaction; None where there was none."""

@@ -59,15 +59,14 @@ class Pins:
         """
         version = -1
         while version != log.version:
-            log.refresh()
             version = log.version
             self.hold(name, version, now=now, seconds=seconds)
-            log.refresh()
-        log.stays = True
+            log.look()
+        before, log.stays = log.stays, True
         try:
             yield version
         finally:
-            log.stays = False
+            log.stays = before
             self.release(name)
 
     def release(self, name: str) -> None:

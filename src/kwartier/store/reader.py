@@ -4,6 +4,7 @@ The gate alone may import this: no value leaves the store but through a grant.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +19,7 @@ from kwartier.store.columns import side_of
 from kwartier.store.files import FileKeys, Files
 from kwartier.store.log import Log
 from kwartier.store.months import Months, covered
+from kwartier.store.pins import Pins
 from kwartier.store.rows import Bytes2, Integers, registers_of
 from kwartier.store.schema import CHANNELS
 from kwartier.store.versions import is_last, latest, with_day
@@ -33,6 +35,7 @@ class Reader:
 
     def __init__(self, folder: Path, keys: FileKeys | None = None) -> None:
         self._log = Log(folder, encrypted=keys is not None)
+        self._pins = Pins(folder)
         self._files = Files(self._log.root, keys)
         self._months = Months(folder, keys)
 
@@ -41,6 +44,10 @@ class Reader:
         """The version of the table that the next question is answered from, at the least."""
         self._log.look()
         return self._log.version
+
+    def held(self, name: str, *, now: float, seconds: int) -> AbstractContextManager[int]:
+        """As :meth:`kwartier.store.pins.Pins.held`: every question until the block ends is about one version."""
+        return self._pins.held(self._log, name, now=now, seconds=seconds)
 
     def look_up(self, ids: Sequence[int], start: date, end: date) -> Iterator[Stack]:
         """The latest readings of some ids for the local days from ``start`` to before ``end``, by day."""

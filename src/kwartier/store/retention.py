@@ -25,6 +25,7 @@ from kwartier.store.log import Log
 from kwartier.store.months import Months
 from kwartier.store.pins import Pins
 from kwartier.store.rows import Integers
+from kwartier.store.schema import KINDS, RAW, TableKind
 
 GRACE_S = 86_400
 """A file that nothing points to is removed when it is older than this: it may be part of a commit that is being made."""
@@ -60,39 +61,56 @@ class Dropped:
 
     note: str
     """The name of the note: the same drop told twice has the same one."""
+    table: str
     day: date
     rows: int
     ids: int
     digest: str
     """SHA-256 over the ids, ascending, each as eight bytes, the highest first."""
     kept: int
+    is_over: bool
+    """Whether nothing of the day is in any table any more."""
     key_forgotten: bool
 
 
+class _Table:
+    """What is at work in one table."""
+
+    __slots__ = ("eraser", "files", "kind", "log")
+
+    def __init__(self, folder: Path, keys: FileKeys | None, reached: Reached, kind: TableKind) -> None:
+        self.kind = kind
+        self.log = Log(folder, encrypted=keys is not None, kind=kind)
+        self.files = Files(self.log.root, keys, kind)
+        self.eraser = Eraser(folder, keys, reached, kind)
+
+
 class Retention:
-    """Drops days of the table under ``folder``; used by one thread at a time, alone (see :mod:`kwartier.store.turn`)."""
+    """Drops days of the tables under ``folder``; used by one thread at a time, alone (see :mod:`kwartier.store.turn`)."""
 
     def __init__(self, folder: Path, keys: Forgetting | None, reached: Reached = onward) -> None:
         self._keys = keys
-        self._log = Log(folder, encrypted=keys is not None)
-        self._files = Files(self._log.root, keys)
-        self._eraser = Eraser(folder, keys, reached)
+        self._tables = {kind.folder: _Table(folder, keys, reached, kind) for kind in KINDS}
         self._notes = folder / NOTES
 
     def drop(self, before: date, held: Held = nothing_held) -> int:
-        """Take every local day before ``before`` out of the table, but for what is held; how many days there were."""
-        self._log.refresh()
-        dropped = 0
-        for day, paths in sorted(self._log.days().items()):
+        """Take every local day before ``before`` out of the tables, but for what is held; how many days there were."""
+        dropped = {day for table in self._tables.values() for day in self._drop(table, before, held)}
+        return len(dropped)
+
+    def _drop(self, table: _Table, before: date, held: Held) -> list[date]:
+        table.log.refresh()
+        dropped = []
+        for day, paths in sorted(table.log.days().items()):
             if day >= before:
                 continue
-            ids = np.concatenate([self._files.read(path, ["id"])["id"].to_numpy() for path in paths])
+            ids = np.concatenate([table.files.read(path, ["id"])["id"].to_numpy() for path in paths])
             kept = np.intersect1d(ids, np.array(sorted(held(day)), np.int64))
             going = ids[~np.isin(ids, kept)]
             if len(going):
-                self._note(day, paths, going, len(kept))
-                self._eraser.narrow(day, kept)
-                dropped += 1
+                self._note(table, day, paths, going, len(kept))
+                table.eraser.narrow(day, kept)
+                dropped.append(day)
         return dropped
 
     def proofs(self, now: float) -> list[Dropped]:
@@ -103,26 +121,27 @@ class Retention:
         found = []
         for path in sorted(self._notes.glob("*.json")):
             note = json.loads(path.read_bytes())
-            day = date.fromisoformat(note["day"])
-            self._log.refresh()
-            alive = self._log.paths(day)
-            if set(note["paths"]) <= set(alive):
+            day, table = date.fromisoformat(note["day"]), self._tables[note.get("table", RAW.folder)]
+            alive = self._alive(day)
+            if set(note["paths"]) <= alive[table.kind.folder]:
                 path.unlink()  # it was never carried out; if it still has to be, there is another note
                 continue
-            if not alive and self._keys is not None:
+            is_over = not any(alive.values())
+            if is_over and self._keys is not None:
                 self._keys.forget(day)
-            self._eraser.purge([day], now=now)
-            if not self._eraser.beside(day):
-                is_forgotten = self._keys is not None and not alive
+            table.eraser.purge([day], now=now)
+            if not table.eraser.beside(day):
                 found.append(
                     Dropped(
                         note=path.stem,
+                        table=table.kind.folder,
                         day=day,
                         rows=note["rows"],
                         ids=note["ids"],
                         digest=note["digest"],
                         kept=note["kept"],
-                        key_forgotten=is_forgotten,
+                        is_over=is_over,
+                        key_forgotten=is_over and self._keys is not None,
                     )
                 )
         return found
@@ -131,9 +150,16 @@ class Retention:
         """It is written down elsewhere that this went: the note is needed no longer."""
         (self._notes / f"{one.note}.json").unlink(missing_ok=True)
 
-    def _note(self, day: date, paths: list[str], going: Integers, kept: int) -> None:
+    def _alive(self, day: date) -> dict[str, set[str]]:
+        """The files that each table has of a day."""
+        for table in self._tables.values():
+            table.log.refresh()
+        return {name: set(table.log.paths(day)) for name, table in self._tables.items()}
+
+    def _note(self, table: _Table, day: date, paths: list[str], going: Integers, kept: int) -> None:
         unique = np.unique(going)
         note = {
+            "table": table.kind.folder,
             "day": f"{day}",
             "paths": paths,
             "rows": len(going),
@@ -146,13 +172,17 @@ class Retention:
 
 
 def vacuum(folder: Path, keys: FileKeys | None, wall: Callable[[], float] = time.time) -> Forgotten:
-    """Remove files that neither the table nor a pin needs and that are older than :data:`GRACE_S`. ``wall``: UTC seconds."""
-    log, months = Log(folder, encrypted=keys is not None), Months(folder, keys)
-    log.refresh()
-    known = {path for paths in log.days().values() for path in paths} | Pins(folder).needed(wall())
+    """Remove files that neither a table nor a pin needs and that are older than :data:`GRACE_S`. ``wall``: UTC seconds."""
+    months = Months(folder, keys)
+    places = [(months.files.root, "month", months.used())]
+    for kind in KINDS:
+        log = Log(folder, encrypted=keys is not None, kind=kind)
+        log.refresh()
+        known = {path for paths in log.days().values() for path in paths}
+        places.append((log.root, "day", known | Pins(folder, kind).needed(wall())))
     removed, size = 0, 0
-    for root, kind, used in ((log.root, "day", known), (months.files.root, "month", months.used())):
-        for path in root.glob(f"{kind}=*/*.parquet"):
+    for root, name, used in places:
+        for path in root.glob(f"{name}=*/*.parquet"):
             seen = path.stat()
             if f"{path.parent.name}/{path.name}" not in used and wall() - seen.st_mtime > GRACE_S:
                 path.unlink()

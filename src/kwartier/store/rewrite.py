@@ -21,6 +21,7 @@ from kwartier.store.files import FileKeys, Files, day_of
 from kwartier.store.log import Log
 from kwartier.store.months import Months, Page, covered
 from kwartier.store.rows import Integers
+from kwartier.store.schema import RAW, TableKind
 from kwartier.store.versions import latest, with_day
 
 TRANSACTION = "rewrite"
@@ -42,11 +43,12 @@ class Rewritten:
 
 
 class Rewriter:
-    """Rewrites the table in ``folder``; used by one thread at a time."""
+    """Rewrites a table in ``folder``; used by one thread at a time."""
 
-    def __init__(self, folder: Path, keys: FileKeys | None = None) -> None:
-        self._log = Log(folder, encrypted=keys is not None)
-        self._files = Files(self._log.root, keys)
+    def __init__(self, folder: Path, keys: FileKeys | None = None, kind: TableKind = RAW) -> None:
+        self._kind = kind
+        self._log = Log(folder, encrypted=keys is not None, kind=kind)
+        self._files = Files(self._log.root, keys, kind)
         self._months = Months(folder, keys)
 
     def rewrite(self, before: date) -> Rewritten:
@@ -54,7 +56,8 @@ class Rewriter:
         self._log.refresh()
         days = sorted(day for day in self._log.days() if day < before)
         made = sum(self.day(day) for day in days)
-        return Rewritten(days=made, segmented=sum(self._month(month, before) for month in _months(days)))
+        months = _months(days) if self._kind.has_segments else []
+        return Rewritten(days=made, segmented=sum(self._month(month, before) for month in months))
 
     def day(self, day: date) -> bool:
         """Make one file of a day, whether that was needed and nobody else was quicker."""
@@ -129,7 +132,7 @@ class Rewriter:
                 here = table["id"].to_numpy()
                 table = table.filter(pyarrow.array((here >= lowest) & (here <= highest)))
                 found.append(latest(with_day(table, day_of(path))) if latest_only else table)
-            order = "day" if latest_only else "version"
+            order = "day" if latest_only else self._kind.newest
             yield pyarrow.concat_tables(found).sort_by([("id", "ascending"), (order, "ascending")])
 
 

@@ -7,6 +7,7 @@ run 7, whatever runs came later: every run is kept, and the rows of a run are fo
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from kwartier.model import STATE, Volumes
 from kwartier.store.columns import rows_of, side_of
 from kwartier.store.files import FileKeys, Files, Opened
 from kwartier.store.log import Log
+from kwartier.store.pins import Pins
 from kwartier.store.rows import Integers, Mask
 from kwartier.store.schema import CHANNELS, QUALITIES, VALIDATED
 from kwartier.store.versions import is_last
@@ -105,6 +107,7 @@ class VolumesReader:
     def __init__(self, folder: Path, keys: FileKeys | None = None) -> None:
         self._log = Log(folder, encrypted=keys is not None, kind=VALIDATED)
         self._files = Files(self._log.root, keys, VALIDATED)
+        self._pins = Pins(folder, VALIDATED)
 
     @property
     def version(self) -> int:
@@ -112,21 +115,39 @@ class VolumesReader:
         self._log.look()
         return self._log.version
 
+    def held(self, name: str, *, now: float, seconds: int) -> AbstractContextManager[int]:
+        """As :meth:`kwartier.store.pins.Pins.held`: every question until the block ends is about one version."""
+        return self._pins.held(self._log, name, now=now, seconds=seconds)
+
+    def steady(self) -> AbstractContextManager[int]:
+        """Every question until the block ends is about one version, whose files may go meanwhile; the version."""
+        return self._log.steady()
+
+    def days(self, start: date, end: date) -> list[date]:
+        """The local days from ``start`` to before ``end`` of which there is something."""
+        self._log.look()
+        return sorted(day for day in self._log.days() if start <= day < end)
+
     def heads(self, day: date, run: int | None = None) -> Heads:
         """What there is of a day, without any value."""
         rows = self._heads(day, run, ["usable"])
-        return Heads(rows.ids, np.asarray(rows.columns["usable"], np.bool_), rows.runs)
+        return Heads(rows.ids, rows.columns["usable"].astype(np.bool_), rows.runs)
 
-    def states(self, day: date, run: int | None = None) -> tuple[Integers, Mapping[str, Integers]]:
-        """The ids of a day, ascending, and what is kept of it for the next: the columns of :data:`~kwartier.model.STATE`."""
-        rows = self._heads(day, run, list(STATE))
+    def states(
+        self, day: date, run: int | None = None, only: Integers | None = None
+    ) -> tuple[Integers, Mapping[str, Integers]]:
+        """The ids of a day, ascending, and what is kept of it for the next: the columns of :data:`~kwartier.model.STATE`.
+
+        ``only`` (ascending), here and below: of no other ids.
+        """
+        rows = self._heads(day, run, list(STATE), only)
         return rows.ids, rows.columns
 
-    def scan(self, day: date, run: int | None = None) -> Iterator[Volumes]:
+    def scan(self, day: date, run: int | None = None, only: Integers | None = None) -> Iterator[Volumes]:
         """The volumes of a local day, a row group of the files at a time."""
         self._log.look()
         paths = self._log.paths(day)
-        wanted = self._wanted(paths, run)
+        wanted = self._wanted(paths, run, only)
         for path in paths:
             first = 0
             for piece in self._files.pieces(path):
@@ -152,8 +173,7 @@ class VolumesReader:
     ) -> tuple[VolumesSource, list[Piece]]:
         """What an engine needs to go through a day: a source, and the row groups with the rows in them that count.
 
-        ``only``: rows of other ids do not count, either. A row group of which no row counts is left out, and one of which all
-        do is read without looking at each.
+        A row group of which no row counts is left out, and one of which all do is read without looking at each.
         """
         self._log.look()
         paths = self._log.paths(day)
@@ -174,13 +194,11 @@ class VolumesReader:
         heads = [self._files.read(path, ["id", "run"]) for path in paths]
         ids = np.concatenate([head["id"].to_numpy() for head in heads] or [np.zeros(0, np.int64)])
         runs = np.concatenate([head["run"].to_numpy() for head in heads] or [np.zeros(0, np.int32)])
-        wanted = _latest(ids, runs, run)
-        if only is not None:
-            wanted &= np.isin(ids, only)
+        wanted = _of(ids, _latest(ids, runs, run), only)
         edges = np.cumsum([head.num_rows for head in heads])[:-1]
         return dict(zip(paths, np.split(wanted, edges), strict=True)) if paths else {}
 
-    def _heads(self, day: date, run: int | None, names: list[str]) -> "_Rows":
+    def _heads(self, day: date, run: int | None, names: list[str], only: Integers | None = None) -> "_Rows":
         self._log.look()
         paths = self._log.paths(day)
         tables = [self._files.read(path, ["id", "run", *names]) for path in paths]
@@ -188,7 +206,7 @@ class VolumesReader:
             tables = [VALIDATED.columns.empty_table()]
         table = pyarrow.concat_tables([one.select(["id", "run", *names]) for one in tables])
         ids, runs = table["id"].to_numpy(), table["run"].to_numpy()
-        rows = np.flatnonzero(_latest(ids, runs, run))
+        rows = np.flatnonzero(_of(ids, _latest(ids, runs, run), only))
         rows = rows[np.argsort(ids[rows], kind="stable")]
         return _Rows(ids[rows], runs[rows].astype(np.int64), {name: np.asarray(table[name])[rows] for name in names})
 
@@ -206,6 +224,13 @@ def _latest(ids: Integers, runs: Integers, run: int | None) -> Mask:
     if not (chosen[1:] > chosen[:-1]).all():  # an id twice, or files that are not in the order of ids
         within[within] = is_last(chosen, runs[within])
     return within
+
+
+def _of(ids: Integers, wanted: Mask, only: Integers | None) -> Mask:
+    """Those of the wanted rows that are of some ids."""
+    if only is None or np.array_equal(ids[wanted], only):  # as it mostly is
+        return wanted
+    return wanted & np.isin(ids, only)
 
 
 def decode(day: date, table: pyarrow.Table) -> Iterator[Volumes]:

@@ -29,11 +29,23 @@ from kwartier.fleet.visits import VisitRecord
 from kwartier.gate.ids import Ids
 from kwartier.keys.days import DayKeys
 from kwartier.keys.vault import open_vault
-from kwartier.model import Readings
+from kwartier.model import STATE, Readings, Volumes
 from kwartier.service.home import Home, create_home, open_home
 from kwartier.store.log import Log
 from kwartier.store.rewrite import Rewriter
-from kwartier.tables import access_connections, accesses, claims, day_keys, dues, exchanges, findings, reading_ids
+from kwartier.store.schema import KINDS, VALIDATED
+from kwartier.tables import (
+    access_connections,
+    accesses,
+    claims,
+    day_keys,
+    dues,
+    exchanges,
+    findings,
+    reading_ids,
+    substitutes,
+    validation_findings,
+)
 from tests import postgres
 from tests.store.entries import ZONE, entry, readings
 
@@ -46,6 +58,7 @@ YOUNG = [date(2026, 11, 20), date(2026, 11, 21)]
 DAYS = [*OLD, *YOUNG]
 SEED = 20_261_126
 PERSONS = 3
+LAST = ("last_import_wh", "last_export_wh")
 
 
 def wall() -> float:
@@ -67,6 +80,21 @@ def day_of(number: int, day: date) -> Readings:
     return replace(found, registers={"import_wh": column, "export_wh": column + (1 << 50)})
 
 
+def volumes_of(number: int, day: date, identity: int) -> Volumes:
+    """What validation makes of them: the same differences, and the last registers."""
+    registers = day_of(number, day).registers
+    return Volumes(
+        day=day,
+        ids=np.array([identity]),
+        energy_wh={name: np.diff(column)[np.newaxis].astype(np.int32) for name, column in registers.items()},
+        quality={name: np.zeros((1, len(column) - 1), np.uint8) for name, column in registers.items()},
+        state={
+            name: np.array([registers[name.removeprefix("last_")][-1] if name in LAST else number], np.int64)
+            for name in STATE
+        },
+    )
+
+
 def planted_home(folder: Path, kind: str, encrypted: str) -> Path:
     """Three connections, each with a meter, with readings, rewritten into days and segments, and with traces everywhere."""
     home = folder / "home"
@@ -83,15 +111,17 @@ def planted_home(folder: Path, kind: str, encrypted: str) -> Path:
     (folder / "fleet.csv").write_text("\n".join(fleet) + "\n")
     with open_home(home) as opened:
         opened.registry.import_file(folder / "fleet.csv", at=0)
-        store = opened.open_store()
+        store, validated = opened.open_store(), opened.open_validated()
         for number in range(PERSONS):
             for day in DAYS:
                 with writing(opened.engine) as connection:
                     wanted = [(ean(number), f"m{number}", day.year)]
                     (identity,) = Ids(opened.engine).ids_of(connection, wanted).values()
                 store.append(f"{number}-{day}", [entry(identity, day_of(number, day), known_at=NOW - 5)])
+                validated.append(number + 1, day, [volumes_of(number, day, identity)])
             _trace(opened, number)
-        Rewriter(opened.store_folder, opened.day_keys).rewrite(TODAY)
+        for table in KINDS:
+            Rewriter(opened.store_folder, opened.day_keys, table).rewrite(TODAY)
         assert list((opened.store_folder / "months").rglob("*.parquet")), "there are copies, too"
     return home
 
@@ -133,6 +163,10 @@ def _trace(home: Home, number: int) -> None:
             ).scalar_one()
             mark = {"reading": identity, "day": day, "code": "clock-step", "reason": "set", "at": NOW}
             connection.execute(insert(findings), [mark])
+            of_run = {"run": number + 1, "reading": identity, "day": day, "channel": "import_wh", "first": 3, "last": 4}
+            connection.execute(insert(validation_findings), [{**of_run, "code": "V7", "severity": "fail"}])
+            made = {"rule": "V7", "method": "E3", "quality": "estimated", "inputs": f"{day - ONE_DAY}"}
+            connection.execute(insert(substitutes), [{**of_run, **made}])
         registers = day_of(number, OLD[0]).registers["import_wh"].tolist()
         exchange = {
             "old_meter": f"x{number}",
@@ -203,6 +237,8 @@ class Search:
 
     def _open(self, path: Path) -> pyarrow.Table | None:
         name = f"{path.parent.name}/{path.name}"
+        if VALIDATED.folder in path.parts:
+            name = f"{VALIDATED.below}/{name}"
         attempts: list[Any] = [None]
         if self.keys:
             attempts = [self._decryption(key, name) for key in self.keys.values()]
@@ -224,14 +260,19 @@ class Search:
 
     def _has(self, table: pyarrow.Table) -> bool:
         steps = [pc.list_flatten(table[name]).to_numpy() for name in ("import_wh", "export_wh")]
+        if any(np.isin(one, self.steps).any() for one in steps):
+            return True
+        if "run" in table.column_names:
+            return any(bool(np.isin(table[name].to_numpy(), self.registers).any()) for name in LAST)
         openings = [table[f"opening_{name}"].to_numpy() for name in ("import_wh", "export_wh")]
         return bool(
-            any(np.isin(one, self.steps).any() for one in steps)
-            or any(np.isin(one, self.registers).any() for one in openings)
+            any(np.isin(one, self.registers).any() for one in openings)
             or np.isin(table["digest"].to_numpy(), np.array(self.digests, np.int64)).any()
         )
 
     def _digests(self, table: pyarrow.Table) -> list[int]:
+        if "digest" not in table.column_names:
+            return []
         openings = table["opening_import_wh"].to_numpy()
         return [int(one) for one in table["digest"].to_numpy()[np.isin(openings, self.registers)]]
 
@@ -240,16 +281,17 @@ def every_value(home: Home, number: int) -> Mapping[date, list[tuple[object, ...
     """Every row of a connection with all of its columns, as the files have them."""
     with reading(home.engine) as connection:
         ids = set(connection.execute(select(reading_ids.c.id).where(reading_ids.c.ean == ean(number))).scalars())
-    log = Log(home.store_folder, encrypted=home.day_keys is not None)
-    log.refresh()
     from kwartier.store.files import Files
 
-    files = Files(log.root, home.day_keys)
     found: dict[date, list[tuple[object, ...]]] = {}
-    for day, paths in log.days().items():
-        for path in paths:
-            rows = files.read(path).to_pylist()
-            found.setdefault(day, []).extend(tuple(map(repr, row.values())) for row in rows if row["id"] in ids)
+    for kind in KINDS:
+        log = Log(home.store_folder, encrypted=home.day_keys is not None, kind=kind)
+        log.refresh()
+        files = Files(log.root, home.day_keys, kind)
+        for day, paths in log.days().items():
+            for path in paths:
+                rows = files.read(path).to_pylist()
+                found.setdefault(day, []).extend(tuple(map(repr, row.values())) for row in rows if row["id"] in ids)
     return {day: sorted(rows, key=repr) for day, rows in sorted(found.items())}
 
 

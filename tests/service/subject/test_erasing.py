@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
 from kwartier.database import reading, writing
 from kwartier.errors import InputError
-from kwartier.gate.erased import Unerased
+from kwartier.gate.erased import Unerased, UnerasedVolumes
 from kwartier.gate.holds import Holds
 from kwartier.gate.ids import Ids
 from kwartier.gate.purposes import Hold
@@ -29,6 +29,8 @@ from kwartier.store.log import Log
 from kwartier.store.pins import Pins
 from kwartier.store.reader import Reader
 from kwartier.store.rewrite import Rewriter
+from kwartier.store.schema import KINDS, TableKind
+from kwartier.store.volumes_reader import VolumesReader
 from kwartier.tables import (
     access_connections,
     claims,
@@ -38,6 +40,8 @@ from kwartier.tables import (
     findings,
     persons,
     reading_ids,
+    substitutes,
+    validation_findings,
     visits,
 )
 from tests.postgres import DATABASES
@@ -54,6 +58,7 @@ from tests.service.subject.planted import (
     every_value,
     planted_home,
     told,
+    volumes_of,
     wall,
 )
 from tests.store.entries import entry
@@ -69,6 +74,7 @@ def wish(number: int = 1, days: tuple[date, date] = ALL, **more: object) -> Wish
 def shown(home: Home, number: int) -> set[date]:
     """The days that the gate's way into the store shows of a connection."""
     reader = Unerased(home.engine, Reader(home.store_folder, home.day_keys))
+    volumes = UnerasedVolumes(home.engine, VolumesReader(home.store_folder, home.day_keys))
     ids = list(Ids(home.engine).of_connection(ean(number), (2025, 2026)).values())
     spans = [(OLD[0], OLD[-1] + ONE_DAY), (YOUNG[0], TODAY)]
     looked_up = {stack.day for span in spans for stack in reader.look_up(ids, *span)}
@@ -76,6 +82,12 @@ def shown(home: Home, number: int) -> set[date]:
         wanted = day in looked_up
         assert any(set(stack.ids.tolist()) & set(ids) for stack in reader.scan(day)) == wanted
         assert bool(set(reader.ids(day).tolist()) & set(ids)) == wanted
+        made = volumes.heads(day, None).ids
+        assert bool(set(made.tolist()) & set(ids)) == wanted
+        assert bool([one for one in volumes.look_up(np.array(ids), day, None) if len(one)]) == wanted
+        everyone = VolumesReader(home.store_folder, home.day_keys).heads(day).ids
+        source, pieces = volumes.work(day, None, everyone)
+        assert sorted(i for piece in pieces for i in source.read(piece)["id"].to_pylist() if i) == made.tolist()
     return looked_up
 
 
@@ -86,6 +98,7 @@ def test_what_was_erased_is_in_no_byte_and_others_are_what_they_were(tmp_path: P
     search = Search(home, 1, OLD)
     places = search.anywhere()
     assert any(one.startswith("store/raw") for one in places)
+    assert any(one.startswith("store/validated") for one in places)
     assert any(one.startswith("store/months") for one in places)
     assert kind != "sqlite" or "kwartier.db" in places or "kwartier.db-wal" in places
     with open_home(home) as opened:
@@ -96,21 +109,22 @@ def test_what_was_erased_is_in_no_byte_and_others_are_what_they_were(tmp_path: P
         assert shown(opened, 1) == set(YOUNG)
         assert shown(opened, 0) == shown(opened, 2) == set(DAYS)
         done = carry_out(opened, wall=wall)
-        assert (done.done, done.waiting, done.rows) == (1, 0, len(OLD))
+        assert (done.done, done.waiting, done.rows) == (1, 0, 2 * len(OLD)), "readings and volumes"
         after = [every_value(opened, number) for number in range(3)]
         assert (after[0], after[2]) == (before[0], before[2])
         kept = {day: rows for day, rows in before[1].items() if day in YOUNG}
+        assert {len(rows) for rows in kept.values()} == {2}
         assert {day: rows for day, rows in after[1].items() if rows} == kept
         tombstone = Requests(opened.engine).get(answer.request)
         decided, gone = told(opened, "erasure-decided", "erased")
     assert search.anywhere() == []
     assert (tombstone.ean, tombstone.state) == (None, State.DONE)
-    assert tombstone.detail["rows"] == len(OLD)
+    assert tombstone.detail["rows"] == 2 * len(OLD)
     assert tombstone.detail["backups_until"] == f"{TODAY + timedelta(days=14)}"
     assert tombstone.detail["commitment"] == commitment(answer.receipt, ean(1))
     assert (decided["kind"], gone["kind"]) == ("erasure-decided", "erased")
     assert ean(1) not in json.dumps([decided, gone])
-    assert gone["rows"] == len(OLD)
+    assert gone["rows"] == 2 * len(OLD)
     assert decided["commitment"] == gone["commitment"] == tombstone.detail["commitment"]
 
 
@@ -135,7 +149,8 @@ def test_what_names_the_connection_with_these_days_goes_at_once_and_the_rest_sta
         # The id of 2025 went with the whole year; that of 2026 is needed for the days that are kept.
         assert counted() == [[2, 6, 6, 6, 6, 1, 0], [1, 2, 2, 2, 2, 0, 1], [2, 6, 6, 6, 6, 1, 0]]
         with reading(opened.engine) as connection:
-            assert connection.execute(select(func.count()).select_from(findings)).scalar_one() == 14
+            for about in (findings, validation_findings, substitutes):
+                assert connection.execute(select(func.count()).select_from(about)).scalar_one() == 14
 
 
 def test_a_person_of_whom_everything_is_erased_leaves_nothing(tmp_path: Path) -> None:
@@ -149,7 +164,7 @@ def test_a_person_of_whom_everything_is_erased_leaves_nothing(tmp_path: Path) ->
         with reading(opened.engine) as connection:
             for table in (reading_ids, access_connections, visits, claims, dues, exchanges, persons):
                 assert connection.execute(select(func.count()).where(table.c.ean == ean(1))).scalar_one() == 0
-        assert carry_out(opened, wall=lambda: later).rows == len(DAYS)
+        assert carry_out(opened, wall=lambda: later).rows == 2 * len(DAYS)
     assert Search(home, 1, DAYS).anywhere() == []
 
 
@@ -175,7 +190,9 @@ def test_killed_at_any_step_the_next_process_ends_it(tmp_path: Path, step: str) 
         carry_out(opened, wall=wall)
         tombstone = Requests(opened.engine).get(answer.request)
     assert search.anywhere() == []
-    assert (tombstone.state, tombstone.detail["rows"]) == (State.DONE, len(OLD)), "counted before the first one went"
+    assert (tombstone.state, tombstone.detail["rows"]) == (State.DONE, 2 * len(OLD)), (
+        "counted before the first one went"
+    )
 
 
 def test_young_days_are_refused_with_the_article(tmp_path: Path) -> None:
@@ -201,18 +218,19 @@ def test_a_restriction_keeps_its_days_from_being_erased_and_an_id_may_lose_days_
         answer = erase(opened, wish(), wall=wall)
         assert [one.rule.code for one in answer.decision.refused] == ["held", "legal-obligation"]
         assert shown(opened, 1) == {OLD[2], *YOUNG}
-        assert carry_out(opened, wall=wall).rows == 3
+        assert carry_out(opened, wall=wall).rows == 2 * 3
     assert Search(home, 1, [OLD[0], OLD[1], OLD[3]]).anywhere() == []
     assert Search(home, 1, [OLD[2]]).anywhere() != []
 
 
-def test_as_long_as_a_pinned_version_needs_the_files_it_is_not_done(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_as_long_as_a_pinned_version_needs_the_files_it_is_not_done(tmp_path: Path, kind: TableKind) -> None:
     home = planted_home(tmp_path, "sqlite", "none")
     search = Search(home, 1, OLD)
     with open_home(home) as opened:
-        table = Log(opened.store_folder, encrypted=False)
+        table = Log(opened.store_folder, encrypted=False, kind=kind)
         table.refresh()
-        Pins(opened.store_folder).hold("settlement", table.version, now=NOW, seconds=3600)
+        Pins(opened.store_folder, kind).hold("settlement", table.version, now=NOW, seconds=3600)
         answer = erase(opened, wish(), wall=wall)
         assert carry_out(opened, wall=wall).waiting == 1
         assert (told(opened, "erased"), Requests(opened.engine).get(answer.request).state) == ([], State.ACCEPTED)
@@ -228,8 +246,14 @@ def test_what_comes_late_under_an_ended_id_is_out_of_sight_and_goes_too(tmp_path
         erase(opened, wish(), wall=wall)
         carry_out(opened, wall=wall)
         opened.open_store().append("late", [entry(identity, day_of(1, OLD[3]))])
+        opened.open_validated().append(9, OLD[3], [volumes_of(1, OLD[3], identity)])
+        with writing(opened.engine) as connection:
+            late = {"run": 9, "reading": identity, "day": OLD[3], "channel": "", "first": 0, "last": 95}
+            connection.execute(insert(validation_findings), [{**late, "code": "V7", "severity": "fail"}])
         assert shown(opened, 1) == set(YOUNG)
         assert carry_out(opened, wall=wall).done == 0
+        with reading(opened.engine) as connection:
+            assert not connection.execute(select(validation_findings).where(validation_findings.c.run == 9)).all()
     assert Search(home, 1, OLD).anywhere() == []
 
 
@@ -245,8 +269,11 @@ def test_retention_keeps_what_is_held_and_proves_what_went(tmp_path: Path) -> No
         tidied = tidy(opened, keep_days=100, wall=wall)
         assert (tidied.dropped_days, tidied.proved_days) == (4, 4)
         said = told(opened, "dropped")
-        proved = {str(one["day"]): (one["rows"], one["kept"], one["key_forgotten"]) for one in said}
-        assert proved == {f"{day}": (2, 1, False) if day == OLD[1] else (3, 0, True) for day in OLD}
+        for kind in KINDS:
+            own = [one for one in said if one["table"] == kind.folder]
+            proved = {str(one["day"]): (one["rows"], one["kept"], one["key_forgotten"]) for one in own}
+            assert proved == {f"{day}": (2, 1, False) if day == OLD[1] else (3, 0, True) for day in OLD}
+        assert len(said) == 2 * len(OLD)
         held = {day: rows for day, rows in every_value(opened, 1).items() if rows}
         assert held == {day: rows for day, rows in before.items() if day in (OLD[1], *YOUNG)}
         assert tidy(opened, keep_days=100, wall=wall).dropped_days == 0

@@ -18,12 +18,13 @@ from kwartier.clock import local_day
 from kwartier.database import reading, writing
 from kwartier.service.home import Home
 from kwartier.service.subject import records
-from kwartier.service.subject.erasing import TIMEZONE
+from kwartier.service.subject.erasing import ABOUT_READINGS, TIMEZONE
 from kwartier.service.subject.requests import Requests, State
 from kwartier.store import erase as store_steps
 from kwartier.store.erase import Doomed, Eraser
+from kwartier.store.schema import KINDS
 from kwartier.store.turn import alone
-from kwartier.tables import erasures, findings, reading_ids
+from kwartier.tables import erasures, reading_ids
 
 AGAIN_S = 3 * 86_400
 """So long after the last row was gone it is looked for again."""
@@ -37,7 +38,7 @@ class Step(StrEnum):
     COUNTED = "counted"
     """It is written down how many rows there are to erase."""
     ERASED = "erased"
-    """They are in the table no longer."""
+    """They are in no table any longer."""
     PURGED = "purged"
     """Nor on the disk, as far as nothing pinned needs the files."""
     TOLD = "told"
@@ -81,21 +82,24 @@ def carry_out_alone(
     if not pending:
         return Carried()
     every = [one for several in pending.values() for one in several]
-    eraser = Eraser(home.store_folder, home.day_keys, deeper)
-    _count(home.engine, eraser, at)
+    erasers = [Eraser(home.store_folder, home.day_keys, deeper, kind) for kind in KINDS]
+    _count(home.engine, erasers, at)
     reached(Step.COUNTED)
-    eraser.erase(every)
+    for eraser in erasers:
+        eraser.erase(every)
     reached(Step.ERASED)
-    eraser.purge({day for one in every for day in _days(one)}, now=at)
+    for eraser in erasers:
+        eraser.purge({day for one in every for day in _days(one)}, now=at)
+    _unsay(home.engine, every)
     reached(Step.PURGED)
     done, waiting, rows = 0, 0, 0
     for request, doomed in pending.items():
-        if eraser.left(doomed):
+        if any(eraser.left(doomed) for eraser in erasers):
             waiting += 1
         elif Requests(home.engine).get(request).state is State.ACCEPTED:
-            rows += _bury(home, request, doomed, at=at, reached=reached)
+            rows += _bury(home, request, at=at, reached=reached)
             done += 1
-    _end_empty_links(home.engine, eraser, every, local_day(at, TIMEZONE))
+    _end_empty_links(home.engine, erasers, every, local_day(at, TIMEZONE))
     _overwrite(home.engine)
     return Carried(done=done, waiting=waiting, rows=rows)
 
@@ -112,18 +116,34 @@ def _pending(engine: Engine, at: int) -> dict[str, list[Doomed]]:
     return found
 
 
-def _count(engine: Engine, eraser: Eraser, at: int) -> None:
+def _count(engine: Engine, erasers: Sequence[Eraser], at: int) -> None:
     """Note how many rows there are before the first of them goes: afterwards nobody can count them."""
     with reading(engine) as connection:
         rows = connection.execute(select(erasures).where(erasures.c.rows.is_(None))).all()
     fresh = {(row.request, Doomed(row.reading, row.valid_from, row.valid_to)) for row in rows}
-    counted = eraser.count(sorted({one for _, one in fresh}))
+    counted = _rows(erasers, sorted({one for _, one in fresh}))
     with writing(engine) as connection:
         for request, one in sorted(fresh):
             connection.execute(update(erasures).where(_is(request, one)).values(rows=counted[one]))
 
 
-def _bury(home: Home, request: str, doomed: Sequence[Doomed], *, at: int, reached: Reached) -> int:
+def _rows(erasers: Sequence[Eraser], doomed: Sequence[Doomed]) -> dict[Doomed, int]:
+    """How many rows of each all tables hold, every version and run counted."""
+    counts = [eraser.count(doomed) for eraser in erasers]
+    return {one: sum(found[one] for found in counts) for one in doomed}
+
+
+def _unsay(engine: Engine, doomed: Sequence[Doomed]) -> None:
+    """What was said of the rows goes again: a run of validation may have been under way."""
+    with writing(engine) as connection:
+        _secure(connection)
+        for one in doomed:
+            for about in ABOUT_READINGS:
+                late = and_(about.c.reading == one.id, about.c.day >= one.start, about.c.day < one.end)
+                connection.execute(delete(about).where(late))
+
+
+def _bury(home: Home, request: str, *, at: int, reached: Reached) -> int:
     """The tombstone: nothing of it is in any file."""
     found = Requests(home.engine).get(request)
     until = local_day(at, TIMEZONE) + timedelta(days=home.settings.backup_keep_days)
@@ -137,23 +157,20 @@ def _bury(home: Home, request: str, doomed: Sequence[Doomed], *, at: int, reache
     with writing(home.engine) as connection:
         _secure(connection)
         connection.execute(update(erasures).where(erasures.c.request == request).values(done_at=at))
-        for one in doomed:
-            late = and_(findings.c.reading == one.id, findings.c.day >= one.start, findings.c.day < one.end)
-            connection.execute(delete(findings).where(late))
         tombstone = {"rows": rows, "backups_until": f"{until}"}
         Requests(home.engine).finish(connection, request, at=at, detail=tombstone)
     reached(Step.DONE)
     return rows
 
 
-def _end_empty_links(engine: Engine, eraser: Eraser, doomed: Sequence[Doomed], today: date) -> None:
+def _end_empty_links(engine: Engine, erasers: Sequence[Eraser], doomed: Sequence[Doomed], today: date) -> None:
     """An id under which nothing is left, of a year that is long over, stands for nothing any more."""
     by_year: dict[int, set[int]] = defaultdict(set)
     for one in doomed:
         if one.end.year < today.year:
             by_year[one.start.year].add(one.id)
     whole = [Doomed(i, date(year, 1, 1), date(year + 1, 1, 1)) for year, ids in by_year.items() for i in sorted(ids)]
-    empty = [one.id for one, count in eraser.count(whole).items() if count == 0]
+    empty = [one.id for one, count in _rows(erasers, whole).items() if count == 0]
     with writing(engine) as connection:
         for first in range(0, len(empty), BATCH):
             connection.execute(delete(reading_ids).where(reading_ids.c.id.in_(empty[first : first + BATCH])))

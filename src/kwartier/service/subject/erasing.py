@@ -41,9 +41,13 @@ from kwartier.tables import (
     persons,
     reading_ids,
     requests,
+    substitutes,
+    validation_findings,
     visits,
 )
 
+ABOUT_READINGS = (findings, validation_findings, substitutes)
+"""What the database says of the readings of an id and a local day."""
 APPROVED = "erasure"
 """The kind of approval that an erasure takes."""
 TIMEZONE = "Europe/Amsterdam"
@@ -150,10 +154,9 @@ def _end_links(connection: Connection, request: str, ean: str, decision: Decisio
     if doomed:
         connection.execute(insert(erasures), doomed)
         for one in doomed:
-            of_it = and_(
-                findings.c.reading == one["reading"], _within(findings.c.day, [(one["valid_from"], one["valid_to"])])
-            )
-            connection.execute(delete(findings).where(of_it))
+            days = [(one["valid_from"], one["valid_to"])]
+            for about in ABOUT_READINGS:
+                connection.execute(delete(about).where(about.c.reading == one["reading"], _within(about.c.day, days)))
     connection.execute(delete(reading_ids).where(reading_ids.c.id.in_(ended)))
     _scrub(connection, ean, decision.erased, today)
     if not decision.refused and len(ended) == len(rows):

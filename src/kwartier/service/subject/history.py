@@ -151,7 +151,9 @@ def _logged(records: Iterable[Record], mine: Mine) -> Iterable[Use]:
         if isinstance(persons, list) and not set(persons).isdisjoint(mine.commitments(grant)):
             yield _use(record, grant, NAMED, _span(record))
         elif isinstance(root, str) and isinstance(day, str) and mine.is_member(on := date.fromisoformat(day), root):
-            yield _use(record, grant, BULK, (on, on + timedelta(days=1)))
+            since = record.get("since")  # a look-up over several days has the list of the last one
+            first = date.fromisoformat(since) if isinstance(since, str) else on
+            yield _use(record, grant, BULK, (first, on + timedelta(days=1)))
 
 
 def _span(record: Record) -> Days:

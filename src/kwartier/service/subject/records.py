@@ -47,6 +47,7 @@ def dropped(one: Dropped, *, at: int, reason: str) -> bytes:
         "dropped",
         at,
         note=one.note,
+        table=one.table,
         day=f"{one.day}",
         rows=one.rows,
         ids=one.ids,

@@ -1,0 +1,166 @@
+"""What validation made of readings, through the same gate: the same rules, and the same list of whose volumes were shown.
+
+A day is shown as it is, or handed over as work: row groups that an engine reads in its own processes. Which rows of them count
+is fixed here, before anything is read: of an id that the grant does not reach no row leaves a reader.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from kwartier.errors import Denied
+from kwartier.gate.erased import UnerasedVolumes
+from kwartier.gate.ids import Link
+from kwartier.gate.policy import Scope
+from kwartier.gate.purposes import Resolution
+from kwartier.model import Volumes
+from kwartier.store.rows import Integers
+from kwartier.store.schema import CHANNELS
+from kwartier.store.volumes_reader import Piece, VolumesSource
+
+JOB_S = 6 * 3600
+"""How long a job may take before what it works from is held no longer."""
+ONE_DAY = timedelta(days=1)
+Shown = Iterator[tuple[Volumes, list[Link]]]
+"""Volumes, and the connection and meter of each row."""
+
+
+class Versions(NamedTuple):
+    """Versions of the two tables that belong together."""
+
+    raw: int
+    validated: int
+
+
+class States(NamedTuple):
+    """What is kept of a day for the next: ids, ascending, the columns of :data:`~kwartier.model.STATE`, and whose they are.
+
+    With the year an id ends: over New Year a row is found again by its connection and meter.
+    """
+
+    ids: Integers
+    columns: Mapping[str, Integers]
+    links: list[Link]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """A day for an engine (see :mod:`kwartier.compute.engine`); ``ids`` ascend, and the other columns go with them."""
+
+    day: date
+    source: VolumesSource
+    pieces: Sequence[Piece] = field(repr=False)
+    ids: Integers = field(repr=False)
+    usable: npt.NDArray[np.bool_] = field(repr=False)
+    """Whether no quarter of the row is missing."""
+    eans: Sequence[str] = field(repr=False)
+    versions: Versions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """What a grant says of whom it reaches."""
+
+    known: Callable[[Sequence[int], int], dict[int, Link]]
+    """What some ids stand for, of days in a year."""
+    within: Callable[[date, dict[int, Link]], dict[int, Link]]
+    """Those of them that it reaches on a day."""
+    write_down: Callable[..., None]
+    """That some ids of a day are shown, and what else there is to say; on the disk when this returns."""
+
+
+def check(scope: Scope, start: date, end: date) -> None:
+    """Whether a grant of this scope shows volumes of the fleet. Raises ``Denied`` only-sums, out-of-scope, too-fine."""
+    if scope.by:
+        raise Denied("only-sums", f"the grant shows sums by {scope.by}, and nothing of one connection")
+    if scope.resolution is not Resolution.QUARTER:
+        raise Denied("too-fine", "the grant shows no quarters, and volumes are nothing else")
+    if scope.eans or not scope.start <= start < end <= scope.end:
+        raise Denied("out-of-scope", f"the grant does not reach the whole fleet from {start} up to {end}")
+    if not set(CHANNELS) <= set(scope.channels or ()):
+        raise Denied("out-of-scope", "the grant shows one channel, and volumes have both")
+
+
+class Fleet:
+    """The volumes that one grant reaches, as of a run of validation; each method is a use, and written down at once."""
+
+    __slots__ = ("_reach", "_reader", "_run")
+
+    def __init__(self, reader: UnerasedVolumes, reach: Reach, run: int | None) -> None:
+        self._reader = reader
+        self._reach = reach
+        self._run = run
+
+    def day(self, day: date) -> Shown:
+        """The volumes of a local day."""
+        ids, links, _ = self._admitted(day)
+        found = self._reader.scan(day, self._run, ids)
+        return ((volumes, [links[identity] for identity in volumes.ids.tolist()]) for volumes in found)
+
+    def states(self, day: date) -> States:
+        """What is kept of a local day for the next one."""
+        with self._reader.steady():
+            ids, links, _ = self._admitted(day)
+            found, columns = self._reader.states(day, self._run, ids)
+        return States(ids=found, columns=columns, links=[links[identity] for identity in found.tolist()])
+
+    def work(self, day: date, raw: int) -> Work:
+        """A local day as work; ``raw``: the version of the raw table, for who writes down what a result was made from."""
+        with self._reader.steady() as version:
+            ids, links, usable = self._admitted(day, table=raw)
+            source, pieces = self._reader.work(day, self._run, ids)
+        return Work(
+            day=day,
+            source=source,
+            pieces=pieces,
+            ids=ids,
+            usable=usable,
+            eans=tuple([links[identity].ean for identity in ids.tolist()]),
+            versions=Versions(raw=raw, validated=version),
+        )
+
+    def look_up(self, ids: Sequence[int], start: date, end: date) -> Shown:
+        """The volumes of some ids over several local days, by day.
+
+        A record is about one calendar year, because with the year an id ends, and has its list under the last day of it
+        that is stored: a list is kept as long as what it tells of.
+        """
+        reached: dict[date, dict[int, Link]] = {}
+        for year in range(start.year, (end - ONE_DAY).year + 1):
+            found = self._reach.known(ids, year)
+            links = {one: link for one, link in found.items() if link.year == year}
+            first, last = max(start, date(year, 1, 1)), min(end - ONE_DAY, date(year, 12, 31))
+            days = self._reader.days(first, last + ONE_DAY)
+            reached |= {day: self._shown(day, links) for day in days}
+            shown = np.array(sorted({one for day in days for one in reached[day]}), np.int64)
+            self._write_down(max(days, default=last), shown, since=f"{first}")
+        return self._looked_up(reached)
+
+    def _shown(self, day: date, links: dict[int, Link]) -> dict[int, Link]:
+        within = self._reach.within(day, links)
+        left = self._reader.left(day, np.array(sorted(within), np.int64))
+        return {identity: within[identity] for identity in left.tolist()}
+
+    def _looked_up(self, reached: Mapping[date, Mapping[int, Link]]) -> Shown:
+        for day, links in reached.items():
+            for volumes in self._reader.look_up(np.array(list(links), np.int64), day, self._run):
+                yield volumes, [links[identity] for identity in volumes.ids.tolist()]
+
+    def _admitted(self, day: date, **more: object) -> tuple[Integers, dict[int, Link], npt.NDArray[np.bool_]]:
+        """The ids of a day that the grant reaches, ascending, what they stand for, and which are usable: written down."""
+        heads = self._reader.heads(day, self._run)
+        ids, usable = heads.ids, heads.usable
+        links = self._reach.within(day, self._reach.known(ids.tolist(), day.year))
+        if len(links) < len(ids):
+            kept = np.isin(ids, np.array(sorted(links), np.int64))
+            ids, usable = ids[kept], usable[kept]
+        self._write_down(day, ids, **more)
+        return ids, links, usable
+
+    def _write_down(self, day: date, ids: Integers, **more: object) -> None:
+        run = {} if self._run is None else {"run": self._run}
+        self._reach.write_down(day, ids, validated=self._reader.version, **run, **more)
