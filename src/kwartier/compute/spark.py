@@ -7,10 +7,11 @@ encrypted, and so is what Spark puts on a disk.
 An error of ours comes back as a value, since Spark would try four times what cannot succeed, and print what went wrong.
 """
 
+import pickle
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -46,7 +47,23 @@ PROTECTION = {
 QUIET = {"spark.ui.enabled": "false", "spark.eventLog.enabled": "false", "spark.ui.showConsoleProgress": "false"}
 
 Found = TypeVar("Found")
-Shared = tuple[Source[Piece], Kernel[Partial]]
+
+class Shared(Generic[Piece, Partial]):
+    """What every worker needs, in one broadcast.
+
+    On its way it is a row of bytes: pyspark cannot put arrays into a broadcast that is encrypted.
+    """
+
+    def __init__(self, source: Source[Piece], kernel: Kernel[Partial]) -> None:
+        self.source = source
+        self.kernel = kernel
+
+    def __reduce__(self) -> "tuple[Callable[[bytes], Shared[Piece, Partial]], tuple[bytes]]":
+        return _opened, (pickle.dumps((self.source, self.kernel)),)
+
+
+def _opened(octets: bytes) -> Shared[Piece, Partial]:
+    return Shared(*pickle.loads(octets))  # noqa: S301 - inside of what Spark has unpickled, from who knows the secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +112,7 @@ class Spark:
         try:
             context = self._joined().context
             with _watched(context):
-                outcome = _run(context, (source, kernel), pieces)
+                outcome = _run(context, Shared(source, kernel), pieces)
         except (Py4JError, PySparkException) as error:
             # Its text may show what was computed with, so only its kind goes on.
             self.close()
@@ -180,7 +197,7 @@ def _run(
     broadcast = context.broadcast(shared)
     try:
         spread = context.parallelize(list(enumerate(pieces)), parts)
-        return spread.mapPartitions(partial(_mapped, broadcast)).treeReduce(partial(_merged, broadcast))
+        return spread.mapPartitions(partial(_mapped, broadcast)).treeReduce(_Merging(broadcast, shared.kernel))
     finally:
         with suppress(Py4JError):  # where the cluster is gone, so is what it was sent
             broadcast.destroy(blocking=True)
@@ -190,7 +207,7 @@ def _mapped(
     shared: "Broadcast[Shared[Piece, Partial]]", pieces: Iterable[tuple[int, Piece]]
 ) -> Iterator[Made[Partial] | Failed]:
     """On a worker: what some pieces give, one after the other."""
-    source, kernel = shared.value
+    source, kernel = shared.value.source, shared.value.kernel
     so_far: Partial | None = None
     for place, piece in pieces:
         try:
@@ -202,10 +219,21 @@ def _mapped(
         yield Made(found=so_far)
 
 
-def _merged(
-    shared: "Broadcast[Shared[Piece, Partial]]", one: Made[Partial] | Failed, other: Made[Partial] | Failed
-) -> Made[Partial] | Failed:
-    """On a worker: two results as one; of two errors the first."""
-    if isinstance(one, Made) and isinstance(other, Made):
-        return Made(found=shared.value[1].merge(one.found, other.found))
-    return min((each for each in (one, other) if isinstance(each, Failed)), key=lambda failed: failed.place)
+class _Merging(Generic[Piece, Partial]):
+    """Two results as one; of two errors the first. A worker has the kernel from the broadcast, and the driver has it anyway:
+
+    pyspark does not open a broadcast that is encrypted where it was made.
+    """
+
+    def __init__(self, shared: "Broadcast[Shared[Piece, Partial]]", kernel: Kernel[Partial] | None = None) -> None:
+        self._shared = shared
+        self._kernel = kernel
+
+    def __reduce__(self) -> "tuple[type[_Merging[Piece, Partial]], tuple[Broadcast[Shared[Piece, Partial]]]]":
+        return type(self), (self._shared,)
+
+    def __call__(self, one: Made[Partial] | Failed, other: Made[Partial] | Failed) -> Made[Partial] | Failed:
+        if isinstance(one, Made) and isinstance(other, Made):
+            kernel = self._kernel or self._shared.value.kernel
+            return Made(found=kernel.merge(one.found, other.found))
+        return min((each for each in (one, other) if isinstance(each, Failed)), key=lambda failed: failed.place)

@@ -4,6 +4,7 @@ No value is copied on its way: the lists of a piece lie one after the other, so 
 which a quarter was not measured are looked at twice. Ids that no group counts are passed over.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,9 @@ class SettleKernel:
         self._add = adding(len(membership.ids))
 
     def __reduce__(self) -> "tuple[type[SettleKernel], tuple[Membership, int]]":
-        # Machine code is made where it runs.
-        return type(self), (self._membership, self._quarters)
+        # Machine code is made where it runs, and which meters share a connection is nothing to it.
+        sent = replace(self._membership, connection=self._membership.connection[:0])
+        return type(self), (sent, self._quarters)
 
     def map(self, rows: pyarrow.Table, onto: Partial | None = None) -> Partial:
         """The sums of some rows, added to ``onto``. Raises ``StateError`` bad-table."""
