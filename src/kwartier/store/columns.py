@@ -9,10 +9,11 @@ import pyarrow.compute as pc
 
 from kwartier.store.rows import Bytes2, Mask
 
+Values: TypeAlias = "pyarrow.Array[Any]"
 Column: TypeAlias = "pyarrow.Array[Any] | pyarrow.ChunkedArray[Any]"
 
 
-def binary_of(side: Bytes2, is_null: Mask) -> "pyarrow.Array[Any]":
+def binary_of(side: Bytes2, is_null: Mask) -> Values:
     """The rows of ``side`` as binary values, null where they are not wanted."""
     ends = np.cumsum(np.where(is_null, 0, side.shape[1]), dtype=np.int32)
     offsets = np.concatenate([np.zeros(1, np.int32), ends])
@@ -35,14 +36,14 @@ def side_of(column: Column, count: int, length: int) -> Bytes2:
     return side
 
 
-def _octets(column: "pyarrow.Array[Any]") -> Bytes2:
+def _octets(column: Values) -> Bytes2:
     """The bytes of binary values of which none is null, one after the other."""
     _, ends, octets = column.buffers()
     edges = np.frombuffer(memoryview(ends or b""), np.int32)[column.offset : column.offset + len(column) + 1]
     return np.frombuffer(memoryview(octets or b""), np.uint8)[edges[0] : edges[-1]]
 
 
-def lists_of(found: npt.NDArray[np.int32], kind: "pyarrow.DataType") -> "pyarrow.Array[Any]":
+def lists_of(found: npt.NDArray[np.int32], kind: pyarrow.DataType) -> Values:
     """Rows of whole numbers as lists, none of them null."""
     offsets = pyarrow.array(np.arange(0, found.size + 1, found.shape[1], dtype=np.int32), pyarrow.int32())
     values = pyarrow.array(np.ascontiguousarray(found).ravel(), pyarrow.int32())

@@ -75,6 +75,7 @@ class Files:
             schema,
             compression="zstd",
             compression_level=ZSTD_LEVEL,
+            data_page_size=self._kind.page_bytes,
             use_dictionary=list(self._kind.dictionary),  # type: ignore[arg-type]  # the stubs know no list of columns here
             column_encoding=dict.fromkeys(self._kind.split, "BYTE_STREAM_SPLIT"),
             write_statistics=["id"],

@@ -73,6 +73,9 @@ class TableKind:
     dictionary: tuple[str, ...]
     """Columns with few different values."""
     row_group: int
+    """Rows; what is read of a file at once."""
+    page_bytes: int
+    """Above which a column of a row group is compressed in several pieces."""
     has_segments: bool
     """Whether days are copied into segments of months."""
 
@@ -90,6 +93,7 @@ RAW = TableKind(
     split=tuple(f"{channel}.list.element" for channel in CHANNELS),
     dictionary=("status", "clock_status", "batch", *(f"missing_{channel}" for channel in CHANNELS)),
     row_group=5_000,
+    page_bytes=1 << 20,
     has_segments=True,
 )
 VALIDATED = TableKind(
@@ -99,7 +103,8 @@ VALIDATED = TableKind(
     newest="run",
     split=tuple(f"{channel}.list.element" for channel in CHANNELS),
     dictionary=("run", *QUALITIES.values(), "last_import_at", "last_export_at", "mean_days", "zero_days", "eligible"),
-    row_group=5_000,
+    row_group=5_000,  # fewer cost footers, more leave the cache of a core
+    page_bytes=4 << 20,  # one piece, which is read a fifth faster than two
     has_segments=False,
 )
 KINDS = (RAW, VALIDATED)
