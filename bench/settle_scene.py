@@ -43,7 +43,9 @@ def scene(folder: Path, meters: int, *, encrypted: bool) -> Scene:
 
 def membership(ids: npt.NDArray[np.int64]) -> Membership:
     """Each id in one of the groups, without any order."""
-    groups = tuple(Group(f"area{a:02}", f"brp{s % 20:02}", f"s{s:02}", "SMA") for a in range(AREAS) for s in range(SUPPLIERS))
+    groups = tuple(
+        Group(f"area{a:02}", f"brp{s % 20:02}", f"s{s:02}", "SMA") for a in range(AREAS) for s in range(SUPPLIERS)
+    )
     chosen = np.random.default_rng(SEED).integers(0, len(groups), len(ids)).astype(np.int32)
     return Membership(groups=groups, ids=ids, group=chosen, connection=np.arange(len(ids)))
 
@@ -51,7 +53,9 @@ def membership(ids: npt.NDArray[np.int64]) -> Membership:
 def _volumes(generator: np.random.Generator, ids: npt.NDArray[np.int64], totals: list[int]) -> Iterator[Volumes]:
     for first in range(0, len(ids), PIECE):
         some = ids[first : first + PIECE]
-        energy_wh = {name: np.diff(one, axis=1).astype(np.int32) for name, one in households(generator, len(some)).items()}
+        energy_wh = {
+            name: np.diff(one, axis=1).astype(np.int32) for name, one in households(generator, len(some)).items()
+        }
         totals.extend(int(one.sum(dtype=np.int64)) for one in energy_wh.values())
         quality = np.zeros((len(some), QUARTERS), np.uint8)
         rows = np.flatnonzero(generator.random(len(some)) < UNMEASURED)

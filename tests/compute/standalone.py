@@ -22,7 +22,9 @@ HERE = "127.0.0.1"
 
 def java_home() -> Path | None:
     """Where Java 17 is."""
-    return next((one for one in sorted(Path("/usr/lib/jvm").glob("java-17-openjdk-*")) if (one / "bin/java").exists()), None)
+    return next(
+        (one for one in sorted(Path("/usr/lib/jvm").glob("java-17-openjdk-*")) if (one / "bin/java").exists()), None
+    )
 
 
 def is_there() -> bool:
@@ -52,7 +54,7 @@ class Cluster:
     """Master and workers; ``secret`` is what they and the driver know."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self.secret = secrets.token_hex(32)
         self.port = free_port()
         settings = {**PROTECTION, "spark.authenticate.secret": self.secret, "spark.master.rest.enabled": "false"}
@@ -73,8 +75,17 @@ class Cluster:
 
     def start_worker(self, name: str) -> None:
         """Start one, and wait until the master knows it."""
-        words = ("--host", HERE, "--cores", WORKER_CORES, "--memory", WORKER_MEMORY, "--webui-port", str(free_port()))
-        words += ("--work-dir", str(self._folder / name), self.setting)
+        words: tuple[str, ...] = (
+            "--host",
+            HERE,
+            "--cores",
+            WORKER_CORES,
+            "--memory",
+            WORKER_MEMORY,
+            "--webui-port",
+            str(free_port()),
+        )
+        words += ("--work-dir", str(self.folder / name), self.setting)
         self._start(name, "org.apache.spark.deploy.worker.Worker", *words)
         self._await(name, "Successfully registered with master")
 
@@ -97,20 +108,20 @@ class Cluster:
 
     def log(self, name: str) -> str:
         """What one of them has said."""
-        return (self._folder / f"{name}.log").read_text("utf-8", "replace")
+        return (self.folder / f"{name}.log").read_text("utf-8", "replace")
 
     def _start(self, name: str, kind: str, *words: str) -> None:
         spec = find_spec("pyspark")
         if spec is None or spec.origin is None:
             raise RuntimeError("there is no pyspark")
         program = Path(spec.origin).parent / "bin" / "spark-class"
-        with (self._folder / f"{name}.log").open("wb") as log:
+        with (self.folder / f"{name}.log").open("wb") as log:
             self._processes[name] = subprocess.Popen(
                 [str(program), kind, "--properties-file", str(self._settings), *words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                cwd=self._folder,
+                cwd=self.folder,
                 env={**os.environ, **environment()},
             )
 

@@ -1,8 +1,8 @@
 """Pieces on a cluster: Spark spreads them and merges what they give, in a tree; the files are read by our own reader.
 
 What the workers get are pieces, and one broadcast with the source and the kernel. Keys of files are in it, and what comes back
-are sums of readings. So there is no way to run this without a secret that both sides know: every connection is authenticated and
-encrypted, and so is what Spark puts on a disk.
+are sums of readings. So there is no way to run this without a secret that both sides know: every connection is authenticated
+and encrypted, and so is what Spark puts on a disk.
 
 An error of ours comes back as a value, since Spark would try four times what cannot succeed, and print what went wrong.
 """
@@ -47,6 +47,7 @@ PROTECTION = {
 QUIET = {"spark.ui.enabled": "false", "spark.eventLog.enabled": "false", "spark.ui.showConsoleProgress": "false"}
 
 Found = TypeVar("Found")
+
 
 class Shared(Generic[Piece, Partial]):
     """What every worker needs, in one broadcast.
@@ -116,7 +117,9 @@ class Spark:
         except (Py4JError, PySparkException) as error:
             # Its text may show what was computed with, so only its kind goes on.
             self.close()
-            raise StateError("spark-failed", f"the cluster gave up: {type(error).__name__}", retry=Retry.LATER) from None
+            raise StateError(
+                "spark-failed", f"the cluster gave up: {type(error).__name__}", retry=Retry.LATER
+            ) from None
         if isinstance(outcome, Failed):
             raise outcome.error
         return outcome.found
@@ -188,9 +191,7 @@ def _watched(context: "SparkContext") -> Iterator[None]:
         watcher.join()
 
 
-def _run(
-    context: "SparkContext", shared: Shared[Piece, Partial], pieces: Sequence[Piece]
-) -> Made[Partial] | Failed:
+def _run(context: "SparkContext", shared: Shared[Piece, Partial], pieces: Sequence[Piece]) -> Made[Partial] | Failed:
     from py4j.protocol import Py4JError
 
     parts = min(len(pieces), PARTS_A_CORE * max(context.defaultParallelism, 1), MAX_PARTS)
@@ -220,9 +221,10 @@ def _mapped(
 
 
 class _Merging(Generic[Piece, Partial]):
-    """Two results as one; of two errors the first. A worker has the kernel from the broadcast, and the driver has it anyway:
+    """Two results as one; of two errors the first.
 
-    pyspark does not open a broadcast that is encrypted where it was made.
+    A worker has the kernel from the broadcast. The driver is handed it: where a broadcast was made, pyspark waits for ever to
+    open it if it is encrypted.
     """
 
     def __init__(self, shared: "Broadcast[Shared[Piece, Partial]]", kernel: Kernel[Partial] | None = None) -> None:

@@ -5,7 +5,7 @@ which a quarter was not measured are looked at twice. Ids that no group counts a
 """
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from kwartier.settle.adding import Groups, Rows, adding
 from kwartier.settle.partial import CHANNELS, Partial, no_rows
 from kwartier.settle.tables import Membership
 
+Values: TypeAlias = "pyarrow.Array[Any]"
 QUALITIES = {"import_wh": "quality_import", "export_wh": "quality_export"}
 """By channel: the column with a :class:`~kwartier.model.Quality` for each quarter; null: all of them were measured."""
 
@@ -67,9 +68,7 @@ class SettleKernel:
         place = np.minimum(np.searchsorted(known, ids), len(known) - 1)
         return np.where(known[place] == ids, self._membership.group[place], np.int32(-1))
 
-    def _by_quality(
-        self, column: "pyarrow.Array[Any]", energy_wh: Rows, group: Groups, found: Partial, channel: int
-    ) -> None:
+    def _by_quality(self, column: Values, energy_wh: Rows, group: Groups, found: Partial, channel: int) -> None:
         """Add what is calculated and estimated of the rows that say so."""
         if column.null_count == len(column):
             return
@@ -87,7 +86,7 @@ class SettleKernel:
                 self._add(part, group[said[some]], sums, channel)
 
 
-def matrix(column: "pyarrow.Array[Any]", quarters: int) -> Rows:
+def matrix(column: Values, quarters: int) -> Rows:
     """Lists of ``quarters`` values as the rows of a matrix, where they lie. Raises ``StateError`` bad-table."""
     kind = column.type
     if not pyarrow.types.is_list(kind) or kind.value_type != pyarrow.int32() or kind.value_field.nullable:
@@ -102,7 +101,7 @@ def matrix(column: "pyarrow.Array[Any]", quarters: int) -> Rows:
     return values.reshape(-1, quarters)
 
 
-def qualities(column: "pyarrow.Array[Any]", quarters: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+def qualities(column: Values, quarters: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
     """The rows that have qualities, and a byte for each of their quarters. Raises ``StateError`` bad-table."""
     if column.type != pyarrow.binary():
         raise StateError("bad-table", f"qualities are binary, not {column.type}")
