@@ -78,7 +78,7 @@ $(VENV)/.spark-installed: requirements/spark.txt $(VENV)/.kwartier-installed
 	PYTHONPATH="$(CURDIR)/$(VENV)/build-tools" $(PIP) --no-build-isolation --require-hashes -r requirements/spark.txt
 	@touch $@
 
-# What `make bench ARGS=settle` is held against.
+# What `make bench ARGS=settle` is held against: `make .venv/.bench-installed` before it, or `ARGS="settle --alone"`.
 $(VENV)/.bench-installed: requirements/bench.txt | $(VENV)/bin/python
 	$(PYTHON) -m venv $(VENV)/bench-peers
 	$(VENV)/bench-peers/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes -r requirements/bench.txt

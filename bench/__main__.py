@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import audit, database, gate, hostile, leak, nation, night, open_visits, registry, report, store
+from bench import audit, database, gate, hostile, leak, nation, night, open_visits, registry, report, settle, store
 from bench.measuring import SMOKE, Costs, Plan, contenders, decoding, sessions
 from bench.meter import station
 from bench.ours import Kwartier
@@ -73,6 +73,7 @@ def main() -> None:
         "nation": nation.main,
         "audit": audit.main,
         "gate": gate.main,
+        "settle": settle.main,
     }
     if sys.argv[1:2] and sys.argv[1] in parts:
         parts[sys.argv[1]](sys.argv[2:])

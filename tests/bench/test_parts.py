@@ -19,6 +19,7 @@ from tests.bench.test_bench import LIMIT_S, ROOT
         (("leak", "--meters", "50", "--visits", "100", "--faults", "none"), {"slope_bytes", "files_more", "is_flat"}),
         (("nation", "--meters", "10000"), {"meters", "night", "outage"}),
         (("registry", "--meters", "2000", "--repeats", "1"), {"imports", "bytes_a_meter"}),
+        (("settle", "--meters", "4000", "--runs", "1", "--alone"), {"seconds", "ratios", "peak_mb"}),
         (("gate", "--meters", "300", "--pairs", "1"), {"scan_cost", "gate_ms", "flush_ms"}),
         (("audit", "--records", "2000", "--threads", "4"), {"batched_records_per_s", "beyond_flush_ms", "proof_bytes"}),
     ],
