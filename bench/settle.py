@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow
@@ -34,7 +35,15 @@ PEER_PYTHON = Path(".venv") / "bench-peers" / "bin" / "python"
 STOP_S = 10.0
 FLOOR, PLAIN, SEALED = "one pass in memory", "kwartier", "kwartier, encrypted"
 
-Timed = Callable[[], float]
+
+class Taken(NamedTuple):
+    """Seconds of one run: by the clock, and of all cores. The second is what other work on the same cores disturbs least."""
+
+    wall_s: float
+    cpu_s: float
+
+
+Timed = Callable[[], Taken]
 
 
 def ours(given: Scene, *, encrypted: bool) -> tuple[Timed, Callable[[], Partial]]:
@@ -48,10 +57,10 @@ def ours(given: Scene, *, encrypted: bool) -> tuple[Timed, Callable[[], Partial]
             raise RuntimeError("the sums are not those of what was stored")
         return found
 
-    def timed() -> float:
-        begun = time.perf_counter()
+    def timed() -> Taken:
+        begun, begun_cpu = time.perf_counter(), time.process_time()
         settle()
-        return time.perf_counter() - begun
+        return Taken(time.perf_counter() - begun, time.process_time() - begun_cpu)
 
     return timed, settle
 
@@ -59,15 +68,16 @@ def ours(given: Scene, *, encrypted: bool) -> tuple[Timed, Callable[[], Partial]
 def floor(given: Scene) -> Timed:
     """One pass of numpy over both matrices, each whole in memory."""
     table = pq.read_table(volumes_file(given), columns=list(CHANNELS)).combine_chunks()
-    whole = [matrix(table[name].chunk(0), QUARTERS) for name in CHANNELS]
+    (batch,) = table.to_batches()
+    whole = [matrix(batch.column(name), QUARTERS) for name in CHANNELS]
 
-    def timed() -> float:
-        begun = time.perf_counter()
+    def timed() -> Taken:
+        begun, begun_cpu = time.perf_counter(), time.process_time()
         total_wh = sum(int(one.sum(dtype=np.int64)) for one in whole)
-        taken_s = time.perf_counter() - begun
+        taken = Taken(time.perf_counter() - begun, time.process_time() - begun_cpu)
         if total_wh != given.total_wh:
             raise RuntimeError("the matrices are not those that were stored")
-        return taken_s
+        return taken
 
     return timed
 
@@ -92,16 +102,16 @@ def peer(name: str, given: Scene, folder: Path, right: Partial) -> Iterator[Time
         asking, told = process.stdin, process.stdout
         checked = False
 
-        def timed() -> float:
+        def timed() -> Taken:
             nonlocal checked
             asking.write("\n")
             asking.flush()
-            taken_s = float(told.readline())
+            taken = Taken(*map(float, told.readline().split()))
             if not checked and left.exists():
                 checked = True
                 if not np.array_equal(np.load(left), right.energy_wh):
                     raise RuntimeError(f"{name} found other sums")
-            return taken_s
+            return taken
 
         try:
             yield timed
@@ -112,14 +122,14 @@ def peer(name: str, given: Scene, folder: Path, right: Partial) -> Iterator[Time
             process.wait(STOP_S)
 
 
-def by_turns(contenders: dict[str, Timed], runs: int) -> dict[str, list[float]]:
-    """Seconds of each, run after run; the first one warms up."""
-    taken: dict[str, list[float]] = {name: [] for name in contenders}
+def by_turns(contenders: dict[str, Timed], runs: int) -> dict[str, list[Taken]]:
+    """What each took, run after run; the first one warms up."""
+    taken: dict[str, list[Taken]] = {name: [] for name in contenders}
     for run in range(runs + 1):
         for name, timed in contenders.items():
-            taken_s = timed()
+            one = timed()
             if run:
-                taken[name].append(taken_s)
+                taken[name].append(one)
     return taken
 
 
@@ -151,8 +161,8 @@ def measure(folder: Path, meters: int, runs: int, peers: Sequence[str]) -> dict[
         "meters": meters,
         "runs": runs,
         "load": round(os.getloadavg()[0], 1),
-        "seconds": {name: {"median": statistics.median(all_s), "least": min(all_s)} for name, all_s in taken.items()},
-        "ratios": {name: ratio(taken[SEALED], all_s) for name, all_s in taken.items() if name != SEALED},
+        "seconds": {name: seconds(several) for name, several in taken.items()},
+        "ratios": {name: ratio(taken[SEALED], several) for name, several in taken.items() if name != SEALED},
         "a_meter_beside_a_tenth": ratio(taken[SEALED], fewer) / (meters / (meters // 10)),
         "peak_mb": alone(sealed, encrypted=True),
         "peak_mb_of_a_tenth": alone(few, encrypted=True),
@@ -160,20 +170,33 @@ def measure(folder: Path, meters: int, runs: int, peers: Sequence[str]) -> dict[
     }
 
 
-def ratio(mine: Sequence[float], theirs: Sequence[float]) -> float:
-    """The median over runs of what mine took beside what theirs did just before or after."""
-    return statistics.median(one / other for one, other in zip(mine, theirs, strict=True))
+def seconds(several: Sequence[Taken]) -> dict[str, float]:
+    """What runs took, in short."""
+    wall, cpu = [one.wall_s for one in several], [one.cpu_s for one in several]
+    return {
+        "median": statistics.median(wall),
+        "least": min(wall),
+        "cpu median": statistics.median(cpu),
+        "cpu least": min(cpu),
+    }
+
+
+def ratio(mine: Sequence[Taken], theirs: Sequence[Taken]) -> float:
+    """The median over runs of what mine took beside what theirs did just before or after, by the clock."""
+    return statistics.median(one.wall_s / other.wall_s for one, other in zip(mine, theirs, strict=True))
 
 
 def as_text(found: dict[str, object]) -> str:
     """A table."""
-    seconds, ratios = found.pop("seconds"), found.pop("ratios")
-    if not isinstance(seconds, dict) or not isinstance(ratios, dict):
+    taken, ratios = found.pop("seconds"), found.pop("ratios")
+    if not isinstance(taken, dict) or not isinstance(ratios, dict):
         raise TypeError("seconds and ratios are tables")
-    lines = [f"{'':>22} {'median s':>9} {'least s':>9} {'encrypted / this':>17}"]
-    for name, one in seconds.items():
+    lines = [
+        f"{'seconds':>22} {'median':>10} {'least':>10} {'cpu median':>10} {'cpu least':>10} {'encrypted / this':>17}"
+    ]
+    for name, one in taken.items():
         beside = f"{ratios[name]:17.2f}" if name in ratios else ""
-        lines.append(f"{name:>22} {one['median']:9.3f} {one['least']:9.3f} {beside}")
+        lines.append(f"{name:>22} {' '.join(f'{value:10.3f}' for value in one.values())} {beside}")
     lines += [f"{name:>22} {value:,.2f}" for name, value in found.items()]
     return "\n".join(lines)
 
