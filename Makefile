@@ -14,7 +14,7 @@ demo: $(VENV)/.kwartier-installed
 	$(BIN)/kwartier demo $(ARGS)
 
 # At most 15 minutes on two cores. Everything but what is marked `long`; each skip is named with its reason.
-test: check $(VENV)/.p1-peer-installed
+test: check $(VENV)/.p1-peer-installed $(VENV)/.spark-installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not long" -rs -q
 
 check: $(VENV)/.dev-installed $(VENV)/.kwartier-installed
@@ -45,6 +45,7 @@ locks: $(VENV)/.dev-installed
 	$(COMPILE) --constraint requirements/dev.txt --extra postgres --output-file requirements/postgres.txt pyproject.toml
 	$(COMPILE) --constraint requirements/dev.txt --extra spark --output-file requirements/spark.txt pyproject.toml
 	$(COMPILE) --constraint requirements/dev.txt --extra otel --output-file requirements/otel.txt pyproject.toml
+	$(COMPILE) --constraint requirements/dev.txt --extra bench --output-file requirements/bench.txt pyproject.toml
 	$(COMPILE) --constraint requirements/dev.txt --output-file requirements/build.txt requirements/build.in
 	$(COMPILE) --output-file requirements/p1-peer.txt requirements/p1-peer.in
 
@@ -70,6 +71,17 @@ $(VENV)/.kwartier-installed: pyproject.toml src/kwartier/__init__.py requirement
 $(VENV)/.p1-peer-installed: requirements/p1-peer.txt | $(VENV)/bin/python
 	$(PYTHON) -m venv $(VENV)/p1-peer
 	$(VENV)/p1-peer/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes -r requirements/p1-peer.txt
+	@touch $@
+
+# The second engine of settlement. It comes as source, is packed here with the build tools of the lock, and needs Java 17 to run.
+$(VENV)/.spark-installed: requirements/spark.txt $(VENV)/.kwartier-installed
+	PYTHONPATH="$(CURDIR)/$(VENV)/build-tools" $(PIP) --no-build-isolation --require-hashes -r requirements/spark.txt
+	@touch $@
+
+# What `make bench ARGS=settle` is held against: `make .venv/.bench-installed` before it, or `ARGS="settle --alone"`.
+$(VENV)/.bench-installed: requirements/bench.txt | $(VENV)/bin/python
+	$(PYTHON) -m venv $(VENV)/bench-peers
+	$(VENV)/bench-peers/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes -r requirements/bench.txt
 	@touch $@
 
 clean:

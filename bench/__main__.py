@@ -11,7 +11,21 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import audit, database, gate, hostile, leak, nation, night, open_visits, registry, report, rules, store
+from bench import (
+    audit,
+    database,
+    gate,
+    hostile,
+    leak,
+    nation,
+    night,
+    open_visits,
+    registry,
+    report,
+    rules,
+    settle,
+    store,
+)
 from bench.measuring import SMOKE, Costs, Plan, contenders, decoding, sessions
 from bench.meter import station
 from bench.ours import Kwartier
@@ -74,6 +88,7 @@ def main() -> None:
         "audit": audit.main,
         "gate": gate.main,
         "rules": rules.main,
+        "settle": settle.main,
     }
     if sys.argv[1:2] and sys.argv[1] in parts:
         parts[sys.argv[1]](sys.argv[2:])

@@ -20,6 +20,7 @@ from tests.bench.test_bench import LIMIT_S, ROOT
         (("nation", "--meters", "10000"), {"meters", "night", "outage"}),
         (("registry", "--meters", "2000", "--repeats", "1"), {"imports", "bytes_a_meter"}),
         (("rules", "--meters", "9000", "--repeats", "1"), {"rules_s", "floor_s", "peak_mb"}),
+        (("settle", "--meters", "4000", "--runs", "1", "--alone"), {"seconds", "ratios", "peak_mb"}),
         (("gate", "--meters", "300", "--pairs", "1"), {"scan_cost", "gate_ms", "flush_ms"}),
         (("audit", "--records", "2000", "--threads", "4"), {"batched_records_per_s", "beyond_flush_ms", "proof_bytes"}),
     ],

@@ -25,8 +25,8 @@ class Source(Protocol[Piece_contra]):
 class Kernel(Protocol[Partial]):
     """What is computed; sent to the workers of a cluster, too."""
 
-    def map(self, rows: pyarrow.Table) -> Partial:
-        """The result for some rows."""
+    def map(self, rows: pyarrow.Table, onto: Partial | None = None) -> Partial:
+        """The result for some rows, merged with ``onto``; may change and return that."""
         ...
 
     def merge(self, one: Partial, other: Partial) -> Partial:
