@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow
+from pyarrow.compute import list_flatten
 
 THREADS = 2
 Sums = npt.NDArray[np.int64]
@@ -54,9 +55,7 @@ def chdb(volumes: str, groups: str) -> tuple[Callable[[], object], Callable[[obj
     def sums(found: object) -> Sums:
         table = pyarrow.ipc.open_file(pyarrow.py_buffer(found.bytes())).read_all()  # type: ignore[attr-defined]  # chdb's
         count = table.num_rows
-        both = [
-            table[name].combine_chunks().flatten().to_numpy().reshape(count, -1) for name in ("import_wh", "export_wh")
-        ]
+        both = [np.asarray(list_flatten(table[name])).reshape(count, -1) for name in ("import_wh", "export_wh")]
         return np.stack(both, axis=1)
 
     return lambda: session.query(asked, "Arrow"), sums

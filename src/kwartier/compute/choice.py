@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kwartier.compute.engine import Engine
-from kwartier.compute.local import Local
 from kwartier.compute.secret import secret_of
-from kwartier.compute.spark import Spark
 from kwartier.errors import InputError
+
+if TYPE_CHECKING:
+    from kwartier.compute.engine import Engine
 
 LOCAL = "local"
 _HOST = r"(?:[A-Za-z0-9][A-Za-z0-9._-]{0,252}|\[[0-9A-Fa-f:]{2,39}\])"
@@ -27,7 +28,7 @@ def master_of(setting: str) -> tuple[str, int] | None:
 
 
 @contextmanager
-def engine_of(setting: str, secrets: Path) -> Iterator[Engine]:
+def engine_of(setting: str, secrets: Path) -> "Iterator[Engine]":
     """The engine that ``setting`` names, until the block ends; ``secrets``: the folder with the secret of the cluster.
 
     Raises ``InputError`` bad-engine, no-spark-secret, open-spark-secret, bad-spark-secret, no-pyspark. The cluster itself is
@@ -35,8 +36,12 @@ def engine_of(setting: str, secrets: Path) -> Iterator[Engine]:
     """
     master = master_of(setting)
     if master is None:
+        from kwartier.compute.local import Local
+
         yield Local()
         return
+    from kwartier.compute.spark import Spark
+
     engine = Spark(*master, secret=secret_of(secrets))
     try:
         yield engine

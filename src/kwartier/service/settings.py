@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from kwartier.compute.choice import master_of
 from kwartier.disk import write_once
 from kwartier.dlms.protection import TITLE_BYTES
 from kwartier.errors import InputError
@@ -119,6 +120,8 @@ class Settings(BaseSettings):
     """The address of the witness that signs checkpoints of the audit log, http on this machine; empty: none."""
     audit_witness_key: str = Field(default="", max_length=512)
     """The verifier key of that witness, as it prints it when it starts."""
+    engine: str = Field(default="local", max_length=300)
+    """Where settlement is computed: "local" on this host, or the cluster at spark://HOST:PORT. Its secret is no setting."""
     max_pdu: int = Field(default=0xFFFF, ge=128, le=0xFFFF)
     """The longest APDU that is asked of meters, in bytes: the largest makes for the fewest round trips."""
     roles: dict[str, tuple[str, ...]] = {}
@@ -133,6 +136,15 @@ class Settings(BaseSettings):
     """Codes of responsible parties and suppliers, by the names of ``market.csv``."""
     areas: dict[str, AreaCode] = Field(default={}, max_length=MAX_NAMES)
     """Codes of grid areas, likewise."""
+
+    @field_validator("engine")
+    @classmethod
+    def _engine_that_there_is(cls, value: str) -> str:
+        try:
+            master_of(value)
+        except InputError as error:
+            raise PydanticCustomError("engine", "{said}", {"said": error.detail}) from None
+        return value
 
     @field_validator("roles")
     @classmethod
