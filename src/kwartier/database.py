@@ -214,10 +214,13 @@ def replace_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> N
     connection.execute(fresh.on_conflict_do_update(index_elements=keys, set_=values), [dict(row) for row in rows])
 
 
-def insert_lines(connection: Connection, table: Table, lines: Iterable[Line]) -> None:
-    """Insert rows with a value for every column, in the order of the table, as the driver takes them: days as ISO texts."""
-    names = ", ".join(column.name for column in table.columns)
-    marks = ", ".join("?" * len(table.columns))
+def insert_lines(
+    connection: Connection, table: Table, lines: Iterable[Line], *, columns: Sequence[str] | None = None
+) -> None:
+    """Insert rows as the driver takes them: days as ISO texts. A value for each of ``columns``; None: all, in their order."""
+    wanted = [column.name for column in table.columns] if columns is None else list(columns)
+    names = ", ".join(wanted)
+    marks = ", ".join("?" * len(wanted))
     place = connection.dialect.identifier_preparer.format_table(table)
     many(connection, f"INSERT INTO {place} ({names}) VALUES ({marks})", lines)
 

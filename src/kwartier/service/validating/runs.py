@@ -1,0 +1,184 @@
+"""Runs over local days as they are kept: when, with which rules, from which versions of the tables, and what came of them.
+
+A run is begun before its volumes are stored and finished after: one that was stopped in between is void, since whoever asks for
+the latest run of a day asks for the latest that was finished.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Engine, func, insert, select, update
+
+from kwartier import __version__
+from kwartier.database import insert_lines, reading, writing
+from kwartier.tables import substitutes, validation_checks, validation_findings, validation_runs
+
+MAX_SHOWN_FINDINGS = 1_000_000
+"""Findings of a day that are shown at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One finished run. Times in UTC seconds; ``code``: the version of this program that made it."""
+
+    run: int
+    day: date
+    finished_at: int
+    code: str
+    rules: str
+    raw_version: int
+    validated_version: int
+    market_revision: int
+    rows: int
+    findings: int
+    substitutes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What one rule said in a run."""
+
+    code: str
+    evaluated: int
+    not_evaluated: int
+    failed: int
+    warned: int
+    reason: str
+
+
+class Found(NamedTuple):
+    """A finding as it is kept: of quarters ``first`` to ``last`` of the reading with this id; no channel: of all of it."""
+
+    reading: int
+    code: str
+    severity: str
+    channel: str
+    first: int
+    last: int
+
+
+class Put(NamedTuple):
+    """What was put in the place of quarters ``first`` to ``last``: why, by which method, from what (JSON)."""
+
+    reading: int
+    channel: str
+    first: int
+    last: int
+    rule: str
+    method: str
+    quality: str
+    inputs: str
+
+
+class Runs:
+    """The runs in one database."""
+
+    __slots__ = ("_engine",)
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def begin(self, day: date, *, actor: str, rules: str, raw_version: int, market_revision: int, at: int) -> int:
+        """A new run, void until it is finished; its number."""
+        values = {
+            "day": day,
+            "started_at": at,
+            "actor": actor,
+            "code": __version__,
+            "rules": rules,
+            "raw_version": raw_version,
+            "market_revision": market_revision,
+            "rows": 0,
+            "findings": 0,
+            "substitutes": 0,
+        }
+        with writing(self._engine) as connection:
+            added = insert(validation_runs).values(values).returning(validation_runs.c.run)
+            return int(connection.execute(added).scalar_one())
+
+    def keep(self, run: int, day: date, found: Sequence[Found], put: Sequence[Put]) -> None:
+        """Findings and substitutes of some rows of a run."""
+        with writing(self._engine) as connection:
+            insert_lines(
+                connection,
+                validation_findings,
+                ((run, f"{day}", *one) for one in found),
+                columns=("run", "day", *Found._fields),
+            )
+            insert_lines(
+                connection, substitutes, ((run, f"{day}", *one) for one in put), columns=("run", "day", *Put._fields)
+            )
+
+    def finish(self, run: int, *, checks: Sequence[Checked], counts: Mapping[str, int], version: int, at: int) -> None:
+        """The run is whole. ``counts``: rows, findings, substitutes."""
+        with writing(self._engine) as connection:
+            insert_lines(
+                connection,
+                validation_checks,
+                [
+                    (run, one.code, one.evaluated, one.not_evaluated, one.failed, one.warned, one.reason)
+                    for one in checks
+                ],
+            )
+            done = update(validation_runs).where(validation_runs.c.run == run)
+            connection.execute(done.values(finished_at=at, validated_version=version, **counts))
+
+    def latest(self, day: date) -> Run | None:
+        """The last finished run over a day."""
+        query = select(validation_runs).where(validation_runs.c.day == day, validation_runs.c.finished_at.is_not(None))
+        with reading(self._engine) as connection:
+            row = connection.execute(query.order_by(validation_runs.c.run.desc()).limit(1)).mappings().one_or_none()
+        return None if row is None else Run(**{name: row[name] for name in Run.__dataclass_fields__})
+
+    def days(self) -> dict[date, Run]:
+        """The last finished run of every day that has one."""
+        last = (
+            select(func.max(validation_runs.c.run))
+            .where(validation_runs.c.finished_at.is_not(None))
+            .group_by(validation_runs.c.day)
+        )
+        with reading(self._engine) as connection:
+            rows = connection.execute(select(validation_runs).where(validation_runs.c.run.in_(last))).mappings().all()
+        found = [Run(**{name: row[name] for name in Run.__dataclass_fields__}) for row in rows]
+        return {one.day: one for one in sorted(found, key=lambda one: one.day)}
+
+    def checks(self, run: int) -> list[Checked]:
+        """What each rule said, by its code."""
+        query = select(validation_checks).where(validation_checks.c.run == run).order_by(validation_checks.c.code)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query).mappings().all()
+        return [Checked(**{name: row[name] for name in Checked.__dataclass_fields__}) for row in rows]
+
+    def found(self, run: int, readings: npt.NDArray[np.int64] | None = None) -> list[Found]:
+        """The findings of a run, or those of some readings."""
+        query = select(validation_findings).where(validation_findings.c.run == run)
+        query = query.order_by(validation_findings.c.reading, validation_findings.c.code, validation_findings.c.first)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.limit(MAX_SHOWN_FINDINGS)).mappings().all()
+        wanted = None if readings is None else set(readings.tolist())
+        return [
+            Found(**{name: row[name] for name in Found._fields})
+            for row in rows
+            if wanted is None or row["reading"] in wanted
+        ]
+
+    def put(self, run: int) -> list[Put]:
+        """The substitutes of a run."""
+        query = select(substitutes).where(substitutes.c.run == run)
+        query = query.order_by(substitutes.c.reading, substitutes.c.channel, substitutes.c.first)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.limit(MAX_SHOWN_FINDINGS)).mappings().all()
+        return [Put(**{name: row[name] for name in Put._fields}) for row in rows]
+
+    def unsettled(self, day: date) -> bool:
+        """Whether the last run over a day estimated something that a later reading may replace."""
+        last = self.latest(day)
+        if last is None or not last.substitutes:
+            return False
+        query = select(substitutes.c.id).where(substitutes.c.run == last.run, substitutes.c.quality != "calculated")
+        with reading(self._engine) as connection:
+            return connection.execute(query.limit(1)).first() is not None
