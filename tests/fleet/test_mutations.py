@@ -76,6 +76,8 @@ def test_on_the_day_of_an_exchange_both_meters_are_there(registry: Registry, eng
     assert (found.port, found.supplier, found.brp) == (5000, "S1", "B1")
     with reading(engine) as connection:
         assert exchanges_at(connection, [ean(1)]) == [exchange()]
+    assert [list(registry.exchanges_on(day)) for day in (EVE, DAY, MORROW)] == [[], [exchange()], []]
+    assert list(Registry(engine, dso="another").exchanges_on(DAY)) == []
     assert "1000" not in repr(exchange())
 
 

@@ -131,6 +131,7 @@ def test_roles_persons_and_issuers_are_tables(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ('timezone = "Europe/Atlantis"', "timezone: 'Europe/Atlantis' is no time zone"),
         ('[roles]\n"os:eva" = ["vendor"]', "roles: os:eva has 'vendor'; the roles are registry"),
         ('[roles]\n"eva" = ["test"]', "roles: 'eva' does not begin with one of os:"),
         ('[roles]\n"os:eva" = "test"', "roles.os:eva: "),

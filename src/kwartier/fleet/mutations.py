@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import ColumnElement, Connection, Engine, and_, insert, select
 
 from kwartier import clock
 from kwartier.errors import InputError
@@ -119,8 +119,21 @@ def switch(engine: Engine, dso: str, ean: str, *, supplier: str | None, brp: str
 
 def exchanges_at(connection: Connection, eans: Sequence[str]) -> list[Exchange]:
     """The exchanges at connections, in the order of their moments."""
+    return _exchanges(connection, exchanges.c.ean.in_(eans))
+
+
+def exchanges_on(connection: Connection, day: date, dso: str) -> list[Exchange]:
+    """The exchanges of a local day at the connections of a grid operator - empty: of every one -, in the order of moments."""
+    wanted = exchanges.c.day == day
+    if dso:
+        ours = select(CONNECTIONS.table.c.ean).where(CONNECTIONS.table.c.dso == dso)
+        wanted = and_(wanted, exchanges.c.ean.in_(ours))
+    return _exchanges(connection, wanted)
+
+
+def _exchanges(connection: Connection, wanted: ColumnElement[bool]) -> list[Exchange]:
     names = list(Exchange.__dataclass_fields__)
-    query = select(*(exchanges.c[name] for name in names)).where(exchanges.c.ean.in_(eans))
+    query = select(*(exchanges.c[name] for name in names)).where(wanted)
     rows = connection.execute(query.order_by(exchanges.c.moment)).mappings()
     return [Exchange(**row) for row in rows]
 

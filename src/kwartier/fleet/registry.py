@@ -98,6 +98,11 @@ class Registry:
         """Record that a connection has another supplier or balance responsible party from a local day on."""
         mutations.switch(self._engine, self._dso, ean, supplier=supplier, brp=brp, on=on, at=at)
 
+    def exchanges_on(self, day: date) -> Sequence[Exchange]:
+        """The exchanges of a local day, in the order of their moments."""
+        with reading(self._engine) as connection:
+            return mutations.exchanges_on(connection, day, self._dso)
+
     def state_readout(self, ean: str, mode: Mode, *, on: date, at: int) -> bool:
         """Record how a connection is read from a local day on; whether that is news. ``InputError`` unknown-connection."""
         return readout.state(self._engine, ean, mode, on=on, dso=self._dso, at=at)

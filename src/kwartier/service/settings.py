@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from kwartier import clock
 from kwartier.compute.choice import master_of
 from kwartier.disk import write_once
 from kwartier.dlms.protection import TITLE_BYTES
@@ -96,6 +97,18 @@ class Settings(BaseSettings):
     """The use case of nights, where their purpose takes one."""
     compare_purpose: str = "test"
     """What `simulate compare` looks at readings for."""
+    validate_purpose: str = "validation"
+    """What `validate` looks at readings for."""
+    settle_purpose: str = "settlement"
+    """What `settle` looks at volumes for."""
+    export_purpose: str = "settlement"
+    """What `export` looks at volumes for."""
+    timezone: str = Field(default="Europe/Amsterdam", max_length=64, validate_default=True)
+    """Whose local days are checked, settled and exported."""
+    residual_share_bp: int = Field(default=1_000, ge=0, le=10_000)
+    """How large the residual of a grid area may be over a day, in basis points of its infeed, before nothing is published."""
+    residual_floor_wh: int = Field(default=20_000, ge=0, le=10**15)
+    """How large it may be whatever the infeed is; the larger of the two counts."""
     encryption: Literal["aes-gcm", "none"] = "aes-gcm"
     """How readings lie on the disk, chosen before the first are stored. With "none" any reader of Delta tables reads them."""
     encryption_decision: str = Field(default="", max_length=500, validate_default=True)
@@ -144,6 +157,15 @@ class Settings(BaseSettings):
             master_of(value)
         except InputError as error:
             raise PydanticCustomError("engine", "{said}", {"said": error.detail}) from None
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone_that_there_is(cls, value: str) -> str:
+        try:
+            clock.zone(value)
+        except InputError as error:
+            raise PydanticCustomError("timezone", "{said}", {"said": error.detail}) from None
         return value
 
     @field_validator("roles")
