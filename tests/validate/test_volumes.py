@@ -55,6 +55,7 @@ def test_a_day_leaves_its_state() -> None:
         "mean_days": 2,
         "zero_days": 0,
         "eligible": 1,
+        "version": 0,
     }
 
 

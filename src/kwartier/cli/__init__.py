@@ -37,6 +37,7 @@ from kwartier.cli import (
     store,
     subject,
     sums,
+    validate,
 )
 from kwartier.cli.options import remember_home
 from kwartier.errors import InputError, KwartierError, StateError
@@ -59,6 +60,7 @@ app.add_typer(market.app, name="market")
 app.command("read")(read.read)
 app.add_typer(night.app, name="night")
 app.command("readings")(readings.readings)
+app.add_typer(validate.app, name="validate")
 app.add_typer(access.app, name="access")
 app.add_typer(access.account, name="account")
 app.command("sums")(sums.sums)

@@ -104,6 +104,32 @@ def _state(connection: Connection, said: Sequence[_Said], at: int) -> int:
     return changed
 
 
+def exchanged(engine: Engine, kind: str, start: date, end: date) -> dict[str, list[date]]:
+    """By meter on which local days, from ``start`` up to ``end``, a module of a kind took the place of another one."""
+    query = select(modules.c.meter, modules.c.valid_from).where(
+        modules.c.kind == kind,
+        modules.c.known_until == FOREVER,
+        modules.c.valid_from >= start,
+        modules.c.valid_from < end,
+    )
+    before = modules.alias()
+    query = query.where(
+        select(before.c.meter)
+        .where(
+            before.c.meter == modules.c.meter,
+            before.c.kind == kind,
+            before.c.known_until == FOREVER,
+            before.c.valid_to == modules.c.valid_from,
+        )
+        .exists()
+    )
+    found: dict[str, list[date]] = {}
+    with reading(engine) as connection:
+        for meter, day in connection.execute(query.order_by(modules.c.meter, modules.c.valid_from)):
+            found.setdefault(meter, []).append(day)
+    return found
+
+
 def suppliers(engine: Engine, *, dso: str, on: date | None) -> list[Supplied]:
     """Suppliers with what they supply, on a local day or as last stated, by name and kind."""
     query = select(modules.c.supplier, modules.c.kind, func.count().label("modules"))

@@ -4,7 +4,7 @@ Facts are dated both ways (``fleet/periods.py``). A registry may be one grid ope
 operator's connections and no other, and states nothing of any other.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -28,6 +28,8 @@ from kwartier.tables import modules as modules_table
 
 COMMUNICATION = "communication"
 """The kind of module that answers us."""
+METERING = "metering"
+"""The kind that counts."""
 PAGE = 5_000
 """Meters that one step of a walk over the fleet fetches."""
 _FIELDS = tuple(Meter.__dataclass_fields__)
@@ -102,6 +104,10 @@ class Registry:
         """The exchanges of a local day, in the order of their moments."""
         with reading(self._engine) as connection:
             return mutations.exchanges_on(connection, day, self._dso)
+
+    def metering_exchanged(self, start: date, end: date) -> Mapping[str, Sequence[date]]:
+        """By meter on which local days its metering module was exchanged: its registers started anew."""
+        return modules.exchanged(self._engine, METERING, start, end)
 
     def state_readout(self, ean: str, mode: Mode, *, on: date, at: int) -> bool:
         """Record how a connection is read from a local day on; whether that is news. ``InputError`` unknown-connection."""

@@ -6,7 +6,6 @@ connection, over New Year and over exchanges of meters. It shows the latest vers
 the purpose reaches.
 """
 
-import json
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,10 +20,11 @@ import numpy.typing as npt
 from sqlalchemy import Connection, Engine
 
 from kwartier.clock import local_day
-from kwartier.database import insert_lines, reading, writing
+from kwartier.database import reading, writing
 from kwartier.errors import Denied, InputError
 from kwartier.fleet.readout import not_read
 from kwartier.fleet.registry import Registry
+from kwartier.gate.asked import MAX_NAME, demand_sense, what, write_down
 from kwartier.gate.blocks import Blocks
 from kwartier.gate.erased import Unerased, UnerasedVolumes
 from kwartier.gate.holds import Holds
@@ -44,11 +44,9 @@ from kwartier.model import Readings, Stack, Volumes
 from kwartier.store.files import FileKeys
 from kwartier.store.reader import Reader
 from kwartier.store.volumes_reader import VolumesReader
-from kwartier.tables import access_connections, accesses
 
 APPROVED = "grant"
 """The kind of approval that a grant takes."""
-MAX_NAME = 64
 MAX_WORDS = 500
 """Characters that are kept of a reason or a recipient."""
 TIMEZONE = "Europe/Amsterdam"
@@ -123,7 +121,7 @@ class Gate:
 
         Raises ``InputError`` bad-day, bad-argument.
         """
-        _check(scope)
+        demand_sense(scope)
         with reading(self._rooms.engine) as connection:
             return decide(actor, purpose, scope, self._facts(connection, actor, purpose, scope))
 
@@ -132,7 +130,7 @@ class Gate:
 
         Raises ``Denied`` with the code of the rule that says no; ``InputError`` bad-day, bad-argument, unknown-connection.
         """
-        _check(scope)
+        demand_sense(scope)
         rooms, at = self._rooms, int(self._wall())
         known = purposes().get(purpose)
         use = Use(
@@ -149,7 +147,7 @@ class Gate:
             meters = self._meters_of(scope) if verdict.allowed else {}
             if known is not None and verdict.allowed and Need.FOUR_EYES in known.needs:
                 verdict = self._spent(connection, verdict, purpose, scope, at)
-            _write_down(connection, use, verdict, at)
+            write_down(connection, use, verdict, at)
             if known is not None and verdict.allowed:
                 persons = rooms.persons.commitments(connection, use.scope.named, use.grant, at=at)
                 excluded = self._excluded(connection, known, scope)
@@ -214,44 +212,6 @@ class Gate:
                 raise InputError("unknown-connection", f"no meter is known at connection {ean} in these days")
             found[ean] = {one.meter: one.timezone for one in there}
         return found
-
-
-def what(purpose: str, scope: Scope) -> str:
-    """What exactly somebody approves of."""
-    eans = ",".join(sorted(scope.named))
-    return f"{purpose} {scope.start} {scope.end} {scope.source} {scope.by} {scope.area} {eans}"
-
-
-def _write_down(connection: Connection, use: Use, verdict: Verdict, at: int) -> None:
-    scope = _written(use.scope)
-    line = (use.grant, at, use.actor, use.purpose, use.reason, scope, use.recipient, verdict.rule)
-    insert_lines(connection, accesses, [line])
-    if use.scope.named and verdict.allowed:
-        insert_lines(connection, access_connections, [(use.grant, ean) for ean in use.scope.named])
-
-
-def _written(scope: Scope) -> str:
-    """The scope as the table of grants has it: no connection is in it."""
-    found: dict[str, object] = {
-        "start": f"{scope.start}",
-        "end": f"{scope.end}",
-        "source": scope.source.value,
-        "channels": scope.channels,
-        "resolution": scope.resolution,
-        "connections": len(scope.named),
-    }
-    found |= {name: getattr(scope, name) for name in ("by", "area", "use_case")}
-    return json.dumps({name: value for name, value in found.items() if value})
-
-
-def _check(scope: Scope) -> None:
-    for name in ("by", "area", "use_case", "approval"):
-        if len(getattr(scope, name)) > MAX_NAME:
-            raise InputError("bad-argument", f"{name} is longer than {MAX_NAME} characters")
-    if scope.days < 1:
-        raise InputError("bad-day", f"from {scope.start} up to {scope.end} there is no day")
-    if scope.start == date.min:  # a first day is opened by the closing of the day before
-        raise InputError("bad-day", f"there is no day before {scope.start}")
 
 
 class Grant:
@@ -343,9 +303,8 @@ class Grant:
         What has no link any more, what belongs to another operator and what the purpose does not reach is not in it. Raises
         ``Denied`` out-of-scope, only-sums.
         """
-        if self.scope.by:
-            raise Denied("only-sums", f"the grant shows sums by {self.scope.by}, and nothing of one connection")
         resolution, channels = self.scope.resolution or self._purpose.resolution, self.scope.channels or ()
+        self._of_many(day)
         return (
             (reduced_stack(stack, resolution, channels), links) for stack, links in self._many(day, self.scope.area)()
         )
@@ -368,9 +327,7 @@ class Grant:
 
     def _many(self, day: date, area: str) -> Callable[[], Iterator[tuple[Stack, list[Link]]]]:
         """What reads the fleet on one local day, once that is written down."""
-        if self.scope.eans or not self.scope.start <= day < self.scope.end:
-            raise Denied("out-of-scope", f"the grant does not reach the whole fleet on {day}")
-        reader = self._opened()
+        reader = self._reaching(day)
         version = reader.version
         ids = np.unique(reader.ids(day))
         links = self._links(day, ids.tolist(), area)
@@ -378,6 +335,17 @@ class Grant:
             ids = np.array(sorted(links), np.int64)
         self._note_many(day, ids, area, table=version)
         return lambda: self._rows(reader, day, ids, links)
+
+    def _of_many(self, day: date) -> Unerased:
+        """The store, for who looks at many one by one."""
+        if self.scope.by:
+            raise Denied("only-sums", f"the grant shows sums by {self.scope.by}, and nothing of one connection")
+        return self._reaching(day)
+
+    def _reaching(self, day: date) -> Unerased:
+        if self.scope.eans or not self.scope.start <= day < self.scope.end:
+            raise Denied("out-of-scope", f"the grant does not reach the whole fleet on {day}")
+        return self._opened()
 
     def _rows(
         self, reader: Unerased, day: date, ids: Integers, links: dict[int, Link]
@@ -439,6 +407,21 @@ class Grant:
             write_down=lambda day, ids, **more: self._note_many(day, ids, area, **more),
         )
         return Fleet(self._volumes(), reach, run)
+
+    def reached(self, day: date, links: dict[int, Link]) -> dict[int, Link]:
+        """Those of some links that the grant reaches on a local day, and of which nothing of that day was erased."""
+        within = self._within(day, links, self.scope.area)
+        left = self._volumes().left(day, np.array(sorted(within), np.int64))
+        return {identity: within[identity] for identity in left.tolist()}
+
+    def look_up(self, ids: Sequence[int], day: date) -> Iterator[tuple[Stack, list[Link]]]:
+        """The rows of some ids on one local day, as :meth:`day` shows and refuses them."""
+        resolution, channels = self.scope.resolution or self._purpose.resolution, self.scope.channels or ()
+        reader = self._of_many(day)
+        links = self._links(day, list(ids), self.scope.area)
+        self._note_many(day, np.array(sorted(links), np.int64), self.scope.area, table=reader.version)
+        for stack in reader.look_up(list(links), day, day + ONE_DAY):
+            yield reduced_stack(stack, resolution, channels), [links[identity] for identity in stack.ids.tolist()]
 
     def rows(self, day: date) -> int:
         """How many rows the store holds of these for a local day, every version counted."""

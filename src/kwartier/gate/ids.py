@@ -58,6 +58,11 @@ class Ids:
         with reading(self._engine) as connection:
             return {Link(row.ean, row.meter, row.year): row.id for row in connection.execute(query)}
 
+    def known(self, wanted: Iterable[Link]) -> dict[Link, int]:
+        """The id of each of these, where there is one."""
+        with reading(self._engine) as connection:
+            return self._known(connection, list(wanted))
+
     def links_of(self, ids: Sequence[int], year: int | None = None) -> dict[int, Link]:
         """What ids stand for; those whose link was ended are not in it. ``year``: of days in that year, and many of them."""
         found: dict[int, Link] = {}

@@ -4,7 +4,8 @@ from hashlib import sha256
 
 from sqlalchemy import Connection, Engine
 
-from kwartier.gate.grant import APPROVED, what
+from kwartier.gate.asked import what
+from kwartier.gate.grant import APPROVED
 from kwartier.gate.policy import Approval, Scope
 from kwartier.service.settings import Settings
 from kwartier.who.actor import Actor

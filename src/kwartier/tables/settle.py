@@ -18,6 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from kwartier.tables.market import STANDING
 from kwartier.tables.naming import metadata
 
 validation_runs = Table(
@@ -34,10 +35,14 @@ validation_runs = Table(
     Column("validated_version", Integer),
     Column("market_revision", Integer, nullable=False),
     Column("rows", Integer, nullable=False),
+    Column("changed", Integer, nullable=False, server_default="0"),
     Column("findings", Integer, nullable=False),
     Column("substitutes", Integer, nullable=False),
 )
-"""Runs over a local day. ``code``: the version of this program; ``rules``: the rule set; without ``finished_at`` it is void."""
+"""Runs over a local day. ``code``: the version of this program; ``rules``: the rule set; without ``finished_at`` it is void.
+
+``rows``: how many readings the day has as of the run; ``changed``: how many of them it was over.
+"""
 validation_checks = Table(
     "validation_check",
     metadata,
@@ -62,8 +67,12 @@ validation_findings = Table(
     Column("channel", String(16), nullable=False),
     Column("first", Integer, nullable=False),
     Column("last", Integer, nullable=False),
+    Column("superseded", Integer, nullable=False, server_default=f"{STANDING}"),
 )
-"""What a rule says of some quarters of a reading: ``first`` and ``last`` count from 0; no channel: of the row as a whole."""
+"""What a rule says of some quarters of a reading: ``first`` and ``last`` count from 0; no channel: of the row as a whole.
+
+``superseded``: the run that looked at the reading again, here and of substitutes.
+"""
 substitutes = Table(
     "substitute",
     metadata,
@@ -78,6 +87,7 @@ substitutes = Table(
     Column("method", String(4), nullable=False),
     Column("quality", String(16), nullable=False),
     Column("inputs", Text, nullable=False),
+    Column("superseded", Integer, nullable=False, server_default=f"{STANDING}"),
 )
 """Quarters whose volume was made by a method: why, how and from what. The volumes themselves are in the validated table."""
 settlements = Table(

@@ -49,6 +49,21 @@ def judge_screened(day: Day, parameters: Parameters, screen: Screen) -> Verdicts
     return _verdicts(whole, few, rows, parameters)
 
 
+def cut(verdicts: Verdicts, rows: Places) -> Verdicts:
+    """What was said of the ``rows`` (ascending) of a day, as of a day that has only these."""
+    place = np.full(max(int(rows.max(initial=-1)), *(int(one.spans.rows.max()) for one in verdicts.said), 0) + 1, -1)
+    place[rows] = np.arange(len(rows))
+    said = []
+    for one in verdicts.said:
+        here = np.flatnonzero(place[one.spans.rows] >= 0)
+        if len(here):
+            spans = Spans(place[one.spans.rows[here]], one.spans.first[here], one.spans.last[here])
+            said.append(one._replace(spans=spans))
+    return verdicts._replace(
+        said=tuple(said), rejected={channel: mask[rows] for channel, mask in verdicts.rejected.items()}
+    )
+
+
 def _spread(day: Day, few: Look, rows: Places) -> dict[str, Totals]:
     """The totals of all rows, some of which were worked out; of the others every quarter is known."""
     found = {}

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from kwartier.database import open_engine, upgrade
-from kwartier.service.validating.runs import Checked, Found, Put, Runs
+from kwartier.service.validating.runs import Checked, Found, Put, Run, Runs
 from tests.postgres import DATABASES, database
 
 DAY, NEXT = date(2026, 11, 24), date(2026, 11, 25)
@@ -26,7 +26,7 @@ PUT = Put(
     quality="calculated",
     inputs='{"days": []}',
 )
-COUNTS = {"rows": 10, "findings": 1, "substitutes": 1}
+COUNTS = {"rows": 10, "changed": 3, "findings": 1, "substitutes": 1}
 
 
 @pytest.fixture(params=DATABASES)
@@ -50,7 +50,8 @@ def test_a_run_that_was_not_finished_is_void(engine: Engine) -> None:
     latest = runs.latest(DAY)
     assert second > first
     assert latest is not None
-    assert (latest.run, latest.finished_at, latest.validated_version, latest.rows) == (first, AT + 5, 8, 10)
+    assert (latest.run, latest.finished_at, latest.validated_version) == (first, AT + 5, 8)
+    assert (latest.rows, latest.changed) == (10, 3)
 
 
 def test_the_last_finished_run_of_each_day(engine: Engine) -> None:
@@ -61,24 +62,48 @@ def test_the_last_finished_run_of_each_day(engine: Engine) -> None:
     assert {day: one.run for day, one in runs.days().items()} == {DAY: numbers[2], NEXT: numbers[1]}
 
 
+def done(runs: Runs, found: list[Found], put: list[Put], over: list[int] | None = None, day: date = DAY) -> Run:
+    """A finished run."""
+    run = begun(runs, day)
+    runs.keep(run, day, found, put)
+    ids = None if over is None else np.array(over, np.int64)
+    runs.finish(run, checks=[CHECK], counts=COUNTS, version=1, at=AT, over=ids)
+    latest = runs.latest(day)
+    assert latest is not None
+    assert latest.run == run
+    return latest
+
+
 def test_what_a_run_found_and_put_is_read_back_as_it_was(engine: Engine) -> None:
     runs = Runs(engine)
-    run = begun(runs)
-    runs.keep(run, DAY, [FOUND, FOUND._replace(reading=4)], [PUT])
-    runs.finish(run, checks=[CHECK], counts=COUNTS, version=1, at=AT)
+    run = done(runs, [FOUND, FOUND._replace(reading=4)], [PUT, PUT._replace(reading=4, method="E8")])
     assert runs.found(run) == [FOUND, FOUND._replace(reading=4)]
-    assert runs.found(run, np.array([4], np.int64)) == [FOUND._replace(reading=4)]
-    assert runs.put(run) == [PUT]
-    assert runs.checks(run) == [CHECK]
+    assert runs.put(run) == [PUT, PUT._replace(reading=4, method="E8")]
+    assert runs.put(run, "E8") == [PUT._replace(reading=4, method="E8")]
+    assert runs.checks(run.run) == [CHECK]
 
 
-@pytest.mark.parametrize(("quality", "is_open"), [("calculated", False), ("estimated", True), ("missing", True)])
-def test_a_day_is_unsettled_while_something_may_still_replace_what_was_put(
-    engine: Engine, quality: str, is_open: bool
-) -> None:
+def test_a_run_over_some_readings_takes_the_place_of_what_was_found_of_these_alone(engine: Engine) -> None:
     runs = Runs(engine)
-    run = begun(runs)
-    runs.keep(run, DAY, [], [PUT._replace(quality=quality)])
-    assert not runs.unsettled(DAY)
-    runs.finish(run, checks=[], counts=COUNTS, version=1, at=AT)
-    assert runs.unsettled(DAY) == is_open
+    first = done(runs, [FOUND, FOUND._replace(reading=4)], [PUT, PUT._replace(reading=4)])
+    second = done(runs, [FOUND._replace(reading=4, first=8, last=9)], [], over=[4, 9])
+    assert runs.found(second) == [FOUND, FOUND._replace(reading=4, first=8, last=9)]
+    assert runs.put(second) == [PUT]
+    assert (runs.found(first), runs.put(first)) == (
+        [FOUND, FOUND._replace(reading=4)],
+        [PUT, PUT._replace(reading=4)],
+    ), "as of the first run all stands as it did"
+    third = done(runs, [], [])
+    assert (runs.found(third), runs.put(third)) == ([], [])
+    assert runs.found(second) == [FOUND, FOUND._replace(reading=4, first=8, last=9)]
+
+
+def test_other_days_and_runs_that_were_not_finished_take_nothing_away(engine: Engine) -> None:
+    runs = Runs(engine)
+    first = done(runs, [FOUND], [PUT])
+    done(runs, [], [], day=NEXT)
+    void = begun(runs)
+    runs.keep(void, DAY, [FOUND._replace(first=0)], [])
+    assert runs.found(first) == [FOUND]
+    later = done(runs, [], [], over=[5])
+    assert (runs.found(later), runs.put(later)) == ([FOUND], [PUT])

@@ -1,7 +1,8 @@
 """Runs over local days as they are kept: when, with which rules, from which versions of the tables, and what came of them.
 
 A run is begun before its volumes are stored and finished after: one that was stopped in between is void, since whoever asks for
-the latest run of a day asks for the latest that was finished.
+the latest run of a day asks for the latest that was finished. The first run of a day is over all of its readings, later ones
+over those of which something is new; what was found of these before stands no longer, and is kept.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,22 +12,30 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Engine, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, func, insert, select, update
 
 from kwartier import __version__
 from kwartier.database import insert_lines, reading, writing
-from kwartier.tables import substitutes, validation_checks, validation_findings, validation_runs
+from kwartier.errors import StateError
+from kwartier.tables import STANDING, substitutes, validation_checks, validation_findings, validation_runs
 
 MAX_SHOWN_FINDINGS = 1_000_000
 """Findings of a day that are shown at once."""
+BATCH = 500
+"""Readings in one statement."""
+Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One finished run. Times in UTC seconds; ``code``: the version of this program that made it."""
+    """One finished run. Times in UTC seconds; ``code``: the version of this program that made it.
+
+    ``rows``: how many readings the day has as of it, of which ``changed`` were looked at.
+    """
 
     run: int
     day: date
+    started_at: int
     finished_at: int
     code: str
     rules: str
@@ -34,6 +43,7 @@ class Run:
     validated_version: int
     market_revision: int
     rows: int
+    changed: int
     findings: int
     substitutes: int
 
@@ -93,6 +103,7 @@ class Runs:
             "raw_version": raw_version,
             "market_revision": market_revision,
             "rows": 0,
+            "changed": 0,
             "findings": 0,
             "substitutes": 0,
         }
@@ -113,9 +124,23 @@ class Runs:
                 connection, substitutes, ((run, f"{day}", *one) for one in put), columns=("run", "day", *Put._fields)
             )
 
-    def finish(self, run: int, *, checks: Sequence[Checked], counts: Mapping[str, int], version: int, at: int) -> None:
-        """The run is whole. ``counts``: rows, findings, substitutes."""
+    def finish(
+        self,
+        run: int,
+        *,
+        checks: Sequence[Checked],
+        counts: Mapping[str, int],
+        version: int,
+        at: int,
+        over: Integers | None = None,
+    ) -> None:
+        """The run is whole, and what earlier ones found of the readings that it was ``over`` stands no longer; None: all.
+
+        ``counts``: rows, changed, findings, substitutes.
+        """
         with writing(self._engine) as connection:
+            for table in (validation_findings, substitutes):
+                _supersede(connection, table, run, over)
             insert_lines(
                 connection,
                 validation_checks,
@@ -133,6 +158,13 @@ class Runs:
         with reading(self._engine) as connection:
             row = connection.execute(query.order_by(validation_runs.c.run.desc()).limit(1)).mappings().one_or_none()
         return None if row is None else Run(**{name: row[name] for name in Run.__dataclass_fields__})
+
+    def demand(self, day: date) -> Run:
+        """The same. Raises ``StateError`` not-validated where there is none."""
+        found = self.latest(day)
+        if found is None:
+            raise StateError("not-validated", f"{day} was never validated")
+        return found
 
     def days(self) -> dict[date, Run]:
         """The last finished run of every day that has one."""
@@ -153,32 +185,40 @@ class Runs:
             rows = connection.execute(query).mappings().all()
         return [Checked(**{name: row[name] for name in Checked.__dataclass_fields__}) for row in rows]
 
-    def found(self, run: int, readings: npt.NDArray[np.int64] | None = None) -> list[Found]:
-        """The findings of a run, or those of some readings."""
-        query = select(validation_findings).where(validation_findings.c.run == run)
-        query = query.order_by(validation_findings.c.reading, validation_findings.c.code, validation_findings.c.first)
+    def found(self, run: Run) -> list[Found]:
+        """The findings of a day as of a run, by reading."""
+        table = validation_findings
+        query = select(table).where(_stood(table, run)).order_by(table.c.reading, table.c.code, table.c.first)
         with reading(self._engine) as connection:
             rows = connection.execute(query.limit(MAX_SHOWN_FINDINGS)).mappings().all()
-        wanted = None if readings is None else set(readings.tolist())
-        return [
-            Found(**{name: row[name] for name in Found._fields})
-            for row in rows
-            if wanted is None or row["reading"] in wanted
-        ]
+        return [Found(**{name: row[name] for name in Found._fields}) for row in rows]
 
-    def put(self, run: int) -> list[Put]:
-        """The substitutes of a run."""
-        query = select(substitutes).where(substitutes.c.run == run)
-        query = query.order_by(substitutes.c.reading, substitutes.c.channel, substitutes.c.first)
+    def put(self, run: Run, method: str = "") -> list[Put]:
+        """The substitutes of a day as of a run, by reading; ``method``: those by one method."""
+        table = substitutes
+        query = select(table).where(_stood(table, run)).order_by(table.c.reading, table.c.channel, table.c.first)
+        if method:
+            query = query.where(table.c.method == method)
         with reading(self._engine) as connection:
             rows = connection.execute(query.limit(MAX_SHOWN_FINDINGS)).mappings().all()
         return [Put(**{name: row[name] for name in Put._fields}) for row in rows]
 
-    def unsettled(self, day: date) -> bool:
-        """Whether the last run over a day estimated something that a later reading may replace."""
-        last = self.latest(day)
-        if last is None or not last.substitutes:
-            return False
-        query = select(substitutes.c.id).where(substitutes.c.run == last.run, substitutes.c.quality != "calculated")
-        with reading(self._engine) as connection:
-            return connection.execute(query.limit(1)).first() is not None
+
+def _supersede(connection: Connection, table: Table, run: int, over: Integers | None) -> None:
+    day = select(validation_runs.c.day).where(validation_runs.c.run == run).scalar_subquery()
+    before = update(table).where(table.c.day == day, table.c.superseded == STANDING, table.c.run < run)
+    if over is None:
+        connection.execute(before.values(superseded=run))
+        return
+    ids = over.tolist()
+    for first in range(0, len(ids), BATCH):
+        some = before.where(table.c.reading.in_(ids[first : first + BATCH]))
+        connection.execute(some.values(superseded=run))
+
+
+def _stood(table: Table, run: Run) -> ColumnElement[bool]:
+    """Rows of a day that were found by a finished run up to ``run``, and looked at again by none of them."""
+    finished = select(validation_runs.c.run).where(
+        validation_runs.c.day == run.day, validation_runs.c.finished_at.is_not(None)
+    )
+    return and_(table.c.day == run.day, table.c.run <= run.run, table.c.superseded > run.run, table.c.run.in_(finished))

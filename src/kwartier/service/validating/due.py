@@ -1,0 +1,72 @@
+"""Which days have to be validated, and in which order: those of which something came, then those that it says something of.
+
+A gap over midnight has its two ends on two days. When one of them comes, the days of the gap are looked at again, for its
+meters alone; and so is a day whose closing register another reading contradicts.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+
+from kwartier.clock import local_day
+from kwartier.gate.policy import Asking
+from kwartier.service.home import Home
+from kwartier.service.validating.facts import LOOK_AHEAD, ONE_DAY
+from kwartier.service.validating.run import Again, Outcome, Show, validate
+from kwartier.service.validating.runs import Runs
+from kwartier.service.validating.tally import Key
+from kwartier.store.copying import NOTHING, commits_after
+
+MAX_AGO_DAYS = 130
+"""What comes of an older day is not looked at by itself: settlement has long closed, at four months."""
+Watch = Callable[[date], Show | None]
+
+
+def due_days(home: Home, *, now: int) -> list[date]:
+    """The local days that are over and of which something came since they were last validated, the oldest first."""
+    today = local_day(now, home.settings.timezone)
+    runs = Runs(home.engine).days()
+    recent = [one.raw_version for day, one in runs.items() if (today - day).days <= MAX_AGO_DAYS]
+    since = min(recent, default=NOTHING)
+    found: set[date] = set()
+    for commit in commits_after(home.store_folder, since):
+        for text in commit.days if commit.batches else ():
+            day = date.fromisoformat(text)
+            if day < today and (day not in runs or runs[day].raw_version < commit.version):
+                found.add(day)
+    return sorted(day for day in found if (today - day).days <= MAX_AGO_DAYS)
+
+
+def validate_due(home: Home, *, actor: Asking, now: int, reason: str = "", watch: Watch) -> Iterator[Outcome]:
+    """Validate what is due, and then the days that this says something of. ``watch`` gives who is shown how far a day is."""
+    again: dict[date, Again] = {}
+    for day in due_days(home, now=now):
+        outcome = validate(home, day, actor=actor, now=now, reason=reason, show=watch(day))
+        if outcome is not None:
+            yield outcome
+            for beside, more in beside_of(outcome).items():
+                again[beside] = both(again.get(beside, Again()), more)
+    for day in sorted(again.keys() & Runs(home.engine).days().keys()):
+        outcome = validate(home, day, actor=actor, now=now, reason=reason, again=again[day], show=watch(day))
+        if outcome is not None:
+            yield outcome
+
+
+def beside_of(outcome: Outcome) -> dict[date, Again]:
+    """What other days have to look at again, as far as they were validated."""
+    found: dict[date, Again] = defaultdict(Again)
+    day = outcome.run.day
+    if outcome.touched:
+        for ahead in range(-LOOK_AHEAD, LOOK_AHEAD + 1):
+            if ahead:
+                found[day + timedelta(days=ahead)] = Again(unsure=outcome.touched)
+    if outcome.contradicted:
+        eve = day - ONE_DAY
+        found[eve] = both(found[eve], Again(keys=outcome.contradicted))
+    return dict(found)
+
+
+def both(one: Again, other: Again) -> Again:
+    """Both together."""
+    keys: frozenset[Key] = one.keys | other.keys
+    return Again(keys=keys, unsure=one.unsure | other.unsure, whole=one.whole or other.whole)
