@@ -23,7 +23,10 @@ Watch = Callable[[date], Show | None]
 
 
 def due_days(home: Home, *, now: int) -> list[date]:
-    """The local days that are over and of which something came since they were last validated, the oldest first."""
+    """The local days that are over and of which something came since they were last validated, the oldest first.
+
+    A day between others of which nothing came at all is among them: its meters have volumes, too.
+    """
     today = local_day(now, home.settings.timezone)
     runs = Runs(home.engine).days()
     recent = [one.raw_version for day, one in runs.items() if (today - day).days <= MAX_AGO_DAYS]
@@ -34,6 +37,10 @@ def due_days(home: Home, *, now: int) -> list[date]:
             day = date.fromisoformat(text)
             if day < today and (day not in runs or runs[day].raw_version < commit.version):
                 found.add(day)
+    known = [day for day in found | runs.keys() if (today - day).days <= MAX_AGO_DAYS]
+    if known:
+        between = range(min(known).toordinal(), max(known).toordinal())
+        found.update(day for day in map(date.fromordinal, between) if day not in runs)
     return sorted(day for day in found if (today - day).days <= MAX_AGO_DAYS)
 
 
