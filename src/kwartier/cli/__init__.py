@@ -24,6 +24,7 @@ from kwartier.cli import (
     decode,
     demo,
     doctor,
+    export,
     fleet,
     gate,
     home,
@@ -62,6 +63,7 @@ app.command("readings")(readings.readings)
 app.add_typer(access.app, name="access")
 app.add_typer(access.account, name="account")
 app.command("sums")(sums.sums)
+app.add_typer(export.app, name="export")
 app.add_typer(gate.app, name="gate")
 app.command("register")(reports.register)
 app.command("dictionary")(reports.dictionary)
