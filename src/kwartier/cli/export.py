@@ -233,7 +233,7 @@ def inbox(
     from kwartier.service.home import open_home
     from kwartier.service.identity import actor
     from kwartier.service.inbox import INBOX, note_sent, note_silence, take_answers
-    from kwartier.service.messages import State, find
+    from kwartier.service.messages import State, Verdict, find
     from kwartier.service.outbox import OUTBOX
 
     with open_home(home_folder(home)) as opened:
@@ -254,7 +254,8 @@ def inbox(
                 f"{one['file']}: {one['verdict']}: message {one['message'] or '-'} is {one['state'] or 'none of ours'}{said}"
             )
         say(f"{sent} sent, {_count(taken)}, {overdue} overdue")
-    if overdue or any(not one.is_done or stands[one.message_id] == State.REJECTED for one in taken):
+    rejected = any(one.verdict == Verdict.TAKEN and stands[one.message_id] == State.REJECTED for one in taken)
+    if overdue or rejected or not all(one.is_done for one in taken):
         raise typer.Exit(1)
 
 
