@@ -130,7 +130,10 @@ def test_there_is_no_version_before_the_first() -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "named"),
-    [({"brp": "BRP-Nobody"}, "'BRP-Nobody' under [parties]"), ({"supplier": "Zon\x1b"}, "'Zon\\x1b' under [parties]")],
+    [
+        ({"brp": "BRP-Nobody"}, "'BRP-Nobody' under [parties]"),
+        ({"supplier": "Zon\u202e"}, "'Zon\\u202e' under [parties]"),
+    ],
 )
 def test_a_code_that_is_missing_is_named_with_its_place(wrong: dict[str, str], named: str) -> None:
     (document,) = aggregated(content(total(**wrong)))  # type: ignore[arg-type]  # names of parties

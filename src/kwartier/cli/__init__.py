@@ -24,6 +24,7 @@ from kwartier.cli import (
     decode,
     demo,
     doctor,
+    export,
     fleet,
     gate,
     home,
@@ -64,6 +65,7 @@ app.add_typer(validate.app, name="validate")
 app.add_typer(access.app, name="access")
 app.add_typer(access.account, name="account")
 app.command("sums")(sums.sums)
+app.add_typer(export.app, name="export")
 app.add_typer(gate.app, name="gate")
 app.command("register")(reports.register)
 app.command("dictionary")(reports.dictionary)

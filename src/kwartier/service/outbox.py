@@ -55,6 +55,7 @@ class Edition:
 class Exported:
     """What an export left behind."""
 
+    edition: Edition
     files: tuple[Path, ...]
     """Every message of the version, in the outbox or among what was sent."""
     unchanged: int
@@ -87,7 +88,7 @@ def export_day(engine: Engine, content: Content, edition: Edition, *, codes: Cod
             unchanged += was_there
             ids.add(message.id)
         _nothing_gone(engine, edition, content.day, ids)
-    return Exported(files=tuple(files), unchanged=unchanged, withheld=content.withheld)
+    return Exported(edition=edition, files=tuple(files), unchanged=unchanged, withheld=content.withheld)
 
 
 def _topic(content: Content, edition: Edition, document: Document) -> Topic:
