@@ -214,3 +214,13 @@ class Volumes:
     def __len__(self) -> int:
         """How many ids."""
         return len(self.ids)
+
+    def only(self, wanted: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "Volumes":
+        """The rows where ``wanted`` is true, or those at these places, in their order."""
+        return Volumes(
+            day=self.day,
+            ids=self.ids[wanted],
+            energy_wh={name: column[wanted] for name, column in self.energy_wh.items()},
+            quality={name: column[wanted] for name, column in self.quality.items()},
+            state={name: column[wanted] for name, column in self.state.items()},
+        )

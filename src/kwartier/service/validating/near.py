@@ -5,7 +5,7 @@ and meter.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import numpy as np
@@ -215,17 +215,10 @@ def marks(stacks: Stacks, at: Mapping[int, int], day: date, timezone: str, same:
 
 def as_this_year(volumes: Volumes, back: Mapping[int, int]) -> Volumes:
     """Volumes of another year under the ids of this one."""
-    kept = np.array([one in back for one in volumes.ids.tolist()], np.bool_)
-    ids = np.array([back[one] for one in volumes.ids[kept].tolist()], np.int64)
+    rows = np.array([row for row, one in enumerate(volumes.ids.tolist()) if one in back], np.int64)
+    ids = np.array([back[one] for one in volumes.ids[rows].tolist()], np.int64)
     order = np.argsort(ids, kind="stable")
-    rows = np.flatnonzero(kept)[order]
-    return Volumes(
-        day=volumes.day,
-        ids=ids[order],
-        energy_wh={name: column[rows] for name, column in volumes.energy_wh.items()},
-        quality={name: column[rows] for name, column in volumes.quality.items()},
-        state={name: column[rows] for name, column in volumes.state.items()},
-    )
+    return replace(volumes.only(rows[order]), ids=ids[order])
 
 
 def together(several: Sequence[Volumes]) -> Volumes | None:

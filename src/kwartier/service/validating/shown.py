@@ -71,12 +71,8 @@ def coverage(home: Home, start: date, end: date, *, actor: Asking, reason: str) 
 def _seen(home: Home, grant: Grant, day: date, run: Run, eans: frozenset[str]) -> Iterator[Seen]:
     late = _late(grant, day, midnight(day + timedelta(days=2), home.settings.timezone))
     for volumes, links in grant.volumes(day, run.run):
-        if eans:
-            wanted = np.array([link.ean in eans for link in links], np.bool_)
-            places = np.where(wanted, 0, 1)
-            yield Seen(volumes, np.isin(volumes.ids, late), labels=("", "others"), places=places)
-        else:
-            yield Seen(volumes, np.isin(volumes.ids, late))
+        shown = volumes.only(np.array([link.ean in eans for link in links], np.bool_)) if eans else volumes
+        yield Seen(shown, np.isin(shown.ids, late))
 
 
 def _late(grant: Grant, day: date, since: int) -> Registers:
