@@ -183,6 +183,7 @@ STATE = (
     "mean_days",
     "zero_days",
     "eligible",
+    "raw_version",
 )
 """What is kept of a day so that the next one can be judged without reading it again: columns of int64.
 
@@ -190,6 +191,8 @@ STATE = (
 ever was). ``total_*``: the day's volume. ``mean_*``: the mean total over the last eligible days, and ``mean_days`` how many
 that were. ``peak_*``: the largest measured quarter so far. ``zero_days``: for how many days in a row nothing was used.
 ``eligible``: 1 where the day was measured as a whole and may stand for another.
+``raw_version``: which version of the meter's readings all of this was made from (0: there were none); what is settled is held
+against these registers, and not against what the meter was heard to say later.
 """
 
 

@@ -168,6 +168,8 @@ def _settlements() -> None:
         Column("raw_version", Integer, nullable=False),
         Column("validated_version", Integer, nullable=False),
         Column("market_revision", Integer, nullable=False),
+        Column("residual_share_bp", Integer, nullable=False),
+        Column("residual_floor_wh", BigInteger, nullable=False),
         Column("digest", String(64), nullable=False),
         PrimaryKeyConstraint("day", "version"),
     )

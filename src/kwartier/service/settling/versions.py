@@ -35,6 +35,9 @@ class Made:
     raw_version: int
     validated_version: int
     market_revision: int
+    residual_share_bp: int = 1_000
+    residual_floor_wh: int = 20_000
+    """The bounds of the residual, as they were set."""
 
     @property
     def inputs(self) -> tuple[str | int, ...]:
@@ -46,6 +49,8 @@ class Made:
             self.raw_version,
             self.validated_version,
             self.market_revision,
+            self.residual_share_bp,
+            self.residual_floor_wh,
         )
 
 
