@@ -17,6 +17,7 @@ from kwartier.market.columns import Kind
 from kwartier.service.home import open_home
 from kwartier.service.settling import remaking
 from kwartier.service.settling.again import EQUAL, GONE, Again
+from kwartier.service.settling.making import made
 from kwartier.service.settling.remaking import is_less, made_again
 from kwartier.service.subject.carrying import carry_out
 from kwartier.service.subject.erasing import Wish, erase
@@ -144,10 +145,9 @@ def test_a_day_of_which_some_rows_are_held_is_gone_as_well(here: Village) -> Non
 def test_what_was_altered_is_found_in_spite_of_every_tombstone(here: Village, monkeypatch: pytest.MonkeyPatch) -> None:
     here.settle()
     erased(here, 4)
-    honest = remaking.made
 
     def altered(*given: object) -> Settled:
-        found = honest(*given)  # type: ignore[arg-type]  # what comes goes on
+        found = made(*given)  # type: ignore[arg-type]  # what comes goes on
         one = next(one for one in found.sums if one.part is Part.METERED and one.grid_area == "B")
         one.energy_wh[3] += 1
         return found
