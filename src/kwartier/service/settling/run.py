@@ -35,12 +35,7 @@ class Outcome:
     @property
     def not_settled(self) -> tuple[Area, ...]:
         """The areas that are held or stopped."""
-        return not_settled(self.settled)
-
-
-def not_settled(found: Settled) -> tuple[Area, ...]:
-    """The areas that are held or stopped."""
-    return tuple(one for one in found.areas if one.state is not AreaState.SETTLED)
+        return tuple(one for one in self.settled.areas if one.state is not AreaState.SETTLED)
 
 
 def settle(home: Home, day: date, *, actor: Asking, reason: str, at: int, show: Show = silent) -> Outcome:
