@@ -53,8 +53,7 @@ def kwartier(
 def here(tmp_path: Path) -> Village:
     """The village, with its home closed: the commands open it."""
     with village(tmp_path) as found:
-        there = found
-    return there
+        return found
 
 
 def at_work(here: Village, work: Callable[[Village], object]) -> None:
