@@ -183,15 +183,16 @@ STATE = (
     "mean_days",
     "zero_days",
     "eligible",
-    "version",
+    "raw_version",
 )
 """What is kept of a day so that the next one can be judged without reading it again: columns of int64.
 
 ``last_*_wh``, ``last_*_at``: the last register that is known at the end of the day, in Wh, and when it was so (UTC s; 0: none
 ever was). ``total_*``: the day's volume. ``mean_*``: the mean total over the last eligible days, and ``mean_days`` how many
 that were. ``peak_*``: the largest measured quarter so far. ``zero_days``: for how many days in a row nothing was used.
-``eligible``: 1 where the day was measured as a whole and may stand for another. ``version``: of the reading that the day was
-made from; 0: there was none.
+``eligible``: 1 where the day was measured as a whole and may stand for another.
+``raw_version``: which version of the meter's readings all of this was made from (0: there were none); what is settled is held
+against these registers, and not against what the meter was heard to say later.
 """
 
 

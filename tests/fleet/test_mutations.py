@@ -78,6 +78,7 @@ def test_on_the_day_of_an_exchange_both_meters_are_there(registry: Registry, eng
         assert exchanges_at(connection, [ean(1)]) == [exchange()]
     assert [list(registry.exchanges_on(day)) for day in (EVE, DAY, MORROW)] == [[], [exchange()], []]
     assert list(Registry(engine, dso="another").exchanges_on(DAY)) == []
+    assert [list(registry.exchanges_on(DAY, known=at)) for at in (LATER - 1, LATER)] == [[], [exchange()]]
     assert "1000" not in repr(exchange())
 
 
@@ -97,6 +98,18 @@ def test_what_was_known_before_a_change_can_still_be_asked(registry: Registry, t
     assert registry.meter("M1", DAY, known=LATER).ean == ean(1)
     with pytest.raises(InputError):
         registry.meter("M1", DAY, known=AT - 1)
+
+
+def test_connections_and_their_areas_are_told_as_they_were_known(
+    registry: Registry, engine: Engine, tmp_path: Path
+) -> None:
+    moved = write(tmp_path / "moved.csv", row("M2", ean=ean(2), grid_area="elsewhere"))
+    registry.import_file(moved, at=LATER)
+    both = [ean(1), ean(2)]
+    assert registry.areas_on(DAY) == (both, ["", "elsewhere"])
+    assert registry.areas_on(DAY, known=LATER - 1) == (both, ["", ""])
+    assert registry.areas_on(DAY, known=AT - 1) == ([], [])
+    assert Registry(engine, dso="another").areas_on(DAY) == ([], [])
 
 
 def test_a_file_that_is_older_than_a_plan_leaves_the_plan_alone(

@@ -126,6 +126,20 @@ def taken(whole: Volumes) -> dict[int, int]:
 # What is shown.
 
 
+def test_readings_that_were_validated_are_shown_though_others_came_later(street: Street) -> None:
+    raw = Store(street.folder / "store", Keys())
+    ids = sorted(street.ids[number, 2026] for number in range(HOMES))
+    raw.append("late", [entry(ids[2], readings(DAY, NEXT, first_wh=7_000))])
+    grant = street.open()
+    for version, expected in ((1, 100), (2, 7_000)):
+        picked = np.array(ids, np.int64), np.array([version] * HOMES, np.int64)
+        shown = [(stack, links) for stack, links in grant.day(DAY, picked) if ids[2] in stack.ids]
+        ((stack, links),) = shown
+        row = stack.ids.tolist().index(ids[2])
+        assert (len(stack), int(stack.registers["import_wh"][row, 0])) == (HOMES if version == 1 else 1, expected)
+        assert street.ids[int(links[row].meter[1:]), 2026] == ids[2]
+
+
 @pytest.mark.parametrize("run", [None, 5, 9, 10])
 def test_a_day_is_shown_with_whose_it_is_however_it_is_asked_for(street: Street, run: int | None) -> None:
     grant, whole = street.open(), street.stored[5 if run in (5, 9) else 10, DAY]

@@ -15,6 +15,7 @@ from kwartier.errors import SecurityError, StateError
 from kwartier.model import Beside, Missing, Readings, Stack
 from kwartier.store import Store
 from kwartier.store.reader import Reader
+from kwartier.store.rewrite import Rewriter
 from tests.store.entries import CHANNELS, ZONE, entry, readings
 
 DAY = date(2026, 11, 24)
@@ -141,6 +142,19 @@ def test_of_several_versions_the_last_is_shown_and_all_are_kept(tmp_path: Path) 
     assert (stack.versions[row], stack.known_at[row], stack.registers["import_wh"][row, 0]) == (3, 2, 102)
     assert sorted(identity for stack in stacks for identity in stack.ids.tolist()) == [1, 2, 3, 4]
     assert len(reader.ids(DAY)) == 6
+
+
+def test_one_version_of_some_can_be_picked_wherever_rewrites_have_put_it(tmp_path: Path) -> None:
+    store, reader = Store(tmp_path), Reader(tmp_path)
+    for number in range(3):
+        store.append(f"{number}", [entry(one, readings(DAY, AFTER, first_wh=100 * one + number)) for one in (1, 2, 5)])
+    picked = np.array([1, 2, 3, 4, 5]), np.array([2, 1, 1, 3, 9])
+    for _ in range(2):
+        found = list(reader.scan(DAY, picked))
+        shown = [(int(s.ids[row]), int(s.registers["import_wh"][row, 0])) for s in found for row in range(len(s))]
+        assert sorted(shown) == [(1, 101), (2, 200)]
+        assert list(reader.scan(DAY, (picked[0][:0], picked[1][:0]))) == []
+        Rewriter(tmp_path).rewrite(AFTER)
 
 
 def test_a_row_between_quarter_ends_that_says_something_else_is_a_new_version(tmp_path: Path) -> None:

@@ -39,7 +39,9 @@ def state_of(made: Volumes) -> dict[str, int]:
 
 
 def test_a_day_leaves_its_state() -> None:
-    found = state_of(after(a_day(), mean_import_wh=9000, mean_days=1, peak_import_wh=700, zero_days=3))
+    day = a_day()
+    day.stack.versions[:] = 3
+    found = state_of(after(day, raw_version=2, mean_import_wh=9000, mean_days=1, peak_import_wh=700, zero_days=3))
     assert tuple(found) == STATE
     assert found == {
         "last_import_wh": 5000 + 9600,
@@ -55,7 +57,7 @@ def test_a_day_leaves_its_state() -> None:
         "mean_days": 2,
         "zero_days": 0,
         "eligible": 1,
-        "version": 0,
+        "raw_version": 3,
     }
 
 

@@ -34,6 +34,7 @@ from kwartier.cli import (
     read,
     readings,
     reports,
+    settle,
     simulate,
     store,
     subject,
@@ -67,6 +68,7 @@ app.add_typer(access.account, name="account")
 app.command("sums")(sums.sums)
 app.add_typer(export.app, name="export")
 app.add_typer(gate.app, name="gate")
+app.add_typer(settle.app, name="settle")
 app.command("register")(reports.register)
 app.command("dictionary")(reports.dictionary)
 app.add_typer(store.app, name="store")

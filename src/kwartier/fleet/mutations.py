@@ -122,9 +122,14 @@ def exchanges_at(connection: Connection, eans: Sequence[str]) -> list[Exchange]:
     return _exchanges(connection, exchanges.c.ean.in_(eans))
 
 
-def exchanges_on(connection: Connection, day: date, dso: str) -> list[Exchange]:
-    """The exchanges of a local day at the connections of a grid operator - empty: of every one -, in the order of moments."""
+def exchanges_on(connection: Connection, day: date, dso: str, known: int | None = None) -> list[Exchange]:
+    """The exchanges of a local day at the connections of a grid operator - empty: of every one -, in the order of moments.
+
+    ``known``: those that were known at that moment (UTC seconds).
+    """
     wanted = exchanges.c.day == day
+    if known is not None:
+        wanted = and_(wanted, exchanges.c.known_at <= known)
     if dso:
         ours = select(CONNECTIONS.table.c.ean).where(CONNECTIONS.table.c.dso == dso)
         wanted = and_(wanted, exchanges.c.ean.in_(ours))

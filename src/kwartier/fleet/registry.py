@@ -100,10 +100,22 @@ class Registry:
         """Record that a connection has another supplier or balance responsible party from a local day on."""
         mutations.switch(self._engine, self._dso, ean, supplier=supplier, brp=brp, on=on, at=at)
 
-    def exchanges_on(self, day: date) -> Sequence[Exchange]:
-        """The exchanges of a local day, in the order of their moments."""
+    def exchanges_on(self, day: date, *, known: int | None = None) -> Sequence[Exchange]:
+        """The exchanges of a local day, in the order of their moments; ``known``, also below: as we knew it (UTC seconds)."""
         with reading(self._engine) as connection:
-            return mutations.exchanges_on(connection, day, self._dso)
+            return mutations.exchanges_on(connection, day, self._dso, known)
+
+    def areas_on(self, day: date, *, known: int | None = None) -> tuple[Sequence[str], Sequence[str]]:
+        """Every connection of a local day, by EAN, and the grid area of each, in columns."""
+        believed = connections.c.known_until == FOREVER
+        if known is not None:
+            believed = and_(connections.c.known_at <= known, connections.c.known_until > known)
+        query = select(connections.c.ean, connections.c.grid_area).where(believed)
+        query = query.where(connections.c.valid_from <= day, connections.c.valid_to > day).order_by(connections.c.ean)
+        query = query.where(connections.c.dso == self._dso) if self._dso else query
+        with rowfile.paused_collection(), reading(self._engine) as connection:
+            rows = connection.execute(query).all()
+        return ([row[0] for row in rows], [row[1] for row in rows])
 
     def metering_exchanged(self, start: date, end: date) -> Mapping[str, Sequence[date]]:
         """By meter on which local days its metering module was exchanged: its registers started anew."""

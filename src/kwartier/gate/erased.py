@@ -16,6 +16,7 @@ from kwartier.database import reading
 from kwartier.model import Stack, Volumes
 from kwartier.store.reader import Reader
 from kwartier.store.rows import Integers
+from kwartier.store.versions import Picked
 from kwartier.store.volumes_reader import Heads, Piece, VolumesReader, VolumesSource
 from kwartier.tables import erasures
 
@@ -51,10 +52,10 @@ class Unerased:
         for stack in self._reader.look_up(ids, start, end):
             yield from _without(stack, erased)
 
-    def scan(self, day: date) -> Iterator[Stack]:
+    def scan(self, day: date, picked: Picked | None = None) -> Iterator[Stack]:
         """As :meth:`kwartier.store.reader.Reader.scan`."""
         erased = _erased(self._engine, day, day + ONE_DAY)
-        for stack in self._reader.scan(day):
+        for stack in self._reader.scan(day, picked):
             yield from _without(stack, erased)
 
     def ids(self, day: date) -> Integers:

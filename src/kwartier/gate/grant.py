@@ -43,6 +43,7 @@ from kwartier.gate.volumes import JOB_S, Fleet, Reach, States, Versions, Work, c
 from kwartier.model import Readings, Stack, Volumes
 from kwartier.store.files import FileKeys
 from kwartier.store.reader import Reader
+from kwartier.store.versions import Picked
 from kwartier.store.volumes_reader import VolumesReader
 
 APPROVED = "grant"
@@ -297,8 +298,8 @@ class Grant:
             if any(one.meter == meter for one in registry.meters_of(ean, day, day + ONE_DAY))
         }
 
-    def day(self, day: date) -> Iterator[tuple[Stack, list[Link]]]:
-        """The fleet on one local day, with the connection and meter of each row.
+    def day(self, day: date, picked: Picked | None = None) -> Iterator[tuple[Stack, list[Link]]]:
+        """The fleet on one local day, with the connection and meter of each row; ``picked``: not in the latest versions.
 
         What has no link any more, what belongs to another operator and what the purpose does not reach is not in it. Raises
         ``Denied`` out-of-scope, only-sums.
@@ -306,7 +307,8 @@ class Grant:
         resolution, channels = self.scope.resolution or self._purpose.resolution, self.scope.channels or ()
         self._of_many(day)
         return (
-            (reduced_stack(stack, resolution, channels), links) for stack, links in self._many(day, self.scope.area)()
+            (reduced_stack(stack, resolution, channels), links)
+            for stack, links in self._many(day, self.scope.area, picked)()
         )
 
     def sums(self, day: date) -> Sums:
@@ -325,7 +327,9 @@ class Grant:
         places = places_of(self._rooms.registry.on_day(day))
         return sums_of(day, read, places=places, terms=terms, blocks=Blocks(self._rooms.engine))
 
-    def _many(self, day: date, area: str) -> Callable[[], Iterator[tuple[Stack, list[Link]]]]:
+    def _many(
+        self, day: date, area: str, picked: Picked | None = None
+    ) -> Callable[[], Iterator[tuple[Stack, list[Link]]]]:
         """What reads the fleet on one local day, once that is written down."""
         reader = self._reaching(day)
         version = reader.version
@@ -334,7 +338,7 @@ class Grant:
         if len(links) < len(ids):
             ids = np.array(sorted(links), np.int64)
         self._note_many(day, ids, area, table=version)
-        return lambda: self._rows(reader, day, ids, links)
+        return lambda: self._rows(reader.scan(day, picked), ids, links)
 
     def _of_many(self, day: date) -> Unerased:
         """The store, for who looks at many one by one."""
@@ -348,9 +352,9 @@ class Grant:
         return self._opened()
 
     def _rows(
-        self, reader: Unerased, day: date, ids: Integers, links: dict[int, Link]
+        self, stacks: Iterator[Stack], ids: Integers, links: dict[int, Link]
     ) -> Iterator[tuple[Stack, list[Link]]]:
-        for stack in reader.scan(day):
+        for stack in stacks:
             place = np.minimum(np.searchsorted(ids, stack.ids), max(0, len(ids) - 1))
             wanted = ids[place] == stack.ids if len(ids) else np.zeros(len(stack), np.bool_)
             if wanted.any():

@@ -22,7 +22,7 @@ from kwartier.store.months import Months, covered
 from kwartier.store.pins import Pins
 from kwartier.store.rows import Bytes2, Integers, registers_of
 from kwartier.store.schema import CHANNELS
-from kwartier.store.versions import is_last, latest, with_day
+from kwartier.store.versions import Picked, is_last, is_picked, latest, with_day
 
 Column: TypeAlias = "pyarrow.ChunkedArray[Any] | pyarrow.ListArray[Any]"
 EPOCH = date(1970, 1, 1)
@@ -76,14 +76,14 @@ class Reader:
         table = self._files.find(path, int(wanted[0]), int(wanted[-1]))
         return None if table is None else _of(table, wanted)
 
-    def scan(self, day: date) -> Iterator[Stack]:
-        """The latest readings of every id for one local day, a row group of the files at a time."""
+    def scan(self, day: date, picked: Picked | None = None) -> Iterator[Stack]:
+        """The latest readings of every id for one local day, or those that are picked, a row group of the files at a time."""
         self._log.look()
         paths = self._log.paths(day)
         heads = [self._files.read(path, ["id", "version"]) for path in paths]
         ids = np.concatenate([head["id"].to_numpy() for head in heads] or [np.zeros(0, np.int64)])
         versions = np.concatenate([head["version"].to_numpy() for head in heads] or [np.zeros(0, np.int32)])
-        wanted = is_last(ids, versions)
+        wanted = is_last(ids, versions) if picked is None else is_picked(ids, versions, picked)
         first = 0
         for path in paths:
             for piece in self._files.pieces(path):

@@ -171,6 +171,11 @@ class Retention:
         write_whole(self._notes / f"{day}.{secrets.token_hex(8)}.json", json.dumps(note).encode())
 
 
+def is_dropping(folder: Path, day: date) -> bool:
+    """Whether there is a note that some of a day of the tables under ``folder`` goes, or went and is not proved yet."""
+    return any((folder / NOTES).glob(f"{day}.*.json"))
+
+
 def vacuum(folder: Path, keys: FileKeys | None, wall: Callable[[], float] = time.time) -> Forgotten:
     """Remove files that neither a table nor a pin needs and that are older than :data:`GRACE_S`. ``wall``: UTC seconds."""
     months = Months(folder, keys)

@@ -102,7 +102,10 @@ VALIDATED = TableKind(
     columns=VOLUME_SCHEMA,
     newest="run",
     split=tuple(f"{channel}.list.element" for channel in CHANNELS),
-    dictionary=("run", *QUALITIES.values(), "last_import_at", "last_export_at", "mean_days", "zero_days", "eligible"),
+    dictionary=(
+        *("run", "raw_version", *QUALITIES.values()),
+        *("last_import_at", "last_export_at", "mean_days", "zero_days", "eligible"),
+    ),
     row_group=5_000,  # fewer cost footers, more leave the cache of a core
     page_bytes=4 << 20,  # one piece, which is read a fifth faster than two
     has_segments=False,

@@ -9,6 +9,9 @@ import pyarrow
 from kwartier.store.rows import Integers
 from kwartier.store.schema import FILE_SCHEMA
 
+Picked = tuple[Integers, Integers]
+"""Ids, ascending, and one version of each."""
+
 
 def with_day(table: pyarrow.Table, day: date) -> pyarrow.Table:
     """The rows of a file, each with the local day that the file is of."""
@@ -24,6 +27,16 @@ def latest(table: pyarrow.Table) -> pyarrow.Table:
     ids, days = ids[order], days[order]
     is_next = (ids[1:] != ids[:-1]) | (days[1:] != days[:-1])
     return table.take(pyarrow.array(order[np.append(is_next, True)]))
+
+
+def is_picked(ids: Integers, versions: npt.NDArray[np.int32] | Integers, picked: Picked) -> npt.NDArray[np.bool_]:
+    """Which rows are the version that was picked of their id, likewise."""
+    found = np.zeros(len(ids), np.bool_)
+    if len(picked[0]):
+        place = np.minimum(np.searchsorted(picked[0], ids), len(picked[0]) - 1)
+        found = (picked[0][place] == ids) & (picked[1][place] == versions)
+        found[found] = is_last(ids[found], versions[found])
+    return found
 
 
 def is_last(ids: Integers, versions: npt.NDArray[np.int32] | Integers) -> npt.NDArray[np.bool_]:

@@ -106,6 +106,8 @@ settlements = Table(
     Column("raw_version", Integer, nullable=False),
     Column("validated_version", Integer, nullable=False),
     Column("market_revision", Integer, nullable=False),
+    Column("residual_share_bp", Integer, nullable=False, server_default="1000"),
+    Column("residual_floor_wh", BigInteger, nullable=False, server_default="20000"),
     Column("digest", String(64), nullable=False),
     PrimaryKeyConstraint("day", "version"),
 )

@@ -114,7 +114,7 @@ def _state(day: Day, energy_wh: Mapping[str, Wh], quality: Mapping[str, Bytes8])
     state["mean_days"] = np.minimum(days + eligible, most)
     state["zero_days"] = np.where(used, 0, past["zero_days"] + ~unsure)
     state["eligible"] = eligible.astype(np.int64)
-    state["version"] = day.stack.versions
+    state["raw_version"] = day.stack.versions
     return {name: state[name] for name in STATE}
 
 

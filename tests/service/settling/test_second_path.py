@@ -18,7 +18,7 @@ def volumes(ids: list[int], quality: Quality) -> Volumes:
         ids=np.array(ids, np.int64),
         energy_wh={"import_wh": np.full(shape, 10, np.int32), "export_wh": np.full(shape, 1, np.int32)},
         quality={name: np.full(shape, quality, np.uint8) for name in ("import_wh", "export_wh")},
-        state={name: np.zeros(len(ids), np.int64) for name in STATE},
+        state={name: np.zeros(len(ids), np.int64) for name in STATE} | {"raw_version": np.ones(len(ids), np.int64)},
     )
 
 
@@ -54,6 +54,13 @@ def test_a_meter_that_was_exchanged_or_has_no_closing_is_told_by_its_volumes() -
     there.missing["export_wh"][1, -1] = Missing.NOT_IN_BUFFER
     found = moved(rows, [there], frozenset({5}))
     assert told(found) == [(5, 960, 96, False), (9, 960, 96, False), (12, 960, 96, False)]
+
+
+def test_what_a_meter_was_heard_to_say_after_it_was_validated_counts_for_nothing() -> None:
+    later = stack([5, 9], 20)
+    later.versions[1] = 2
+    found = moved(rows_of([volumes([5, 9], Quality.MEASURED)]), [later], frozenset())
+    assert told(found) == [(5, 1920, 1920, True), (9, 960, 96, False)]
 
 
 def test_of_nothing_nothing_is_told() -> None:

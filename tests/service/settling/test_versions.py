@@ -268,6 +268,8 @@ def test_versions_are_told_as_the_commands_promise(versions: Versions) -> None:
                 "raw_version": 9,
                 "validated_version": 7,
                 "market_revision": 3,
+                "residual_share_bp": 1000,
+                "residual_floor_wh": 20000,
                 "digest": digest(a_settlement()),
             }
         ]

@@ -255,7 +255,9 @@ def test_power_that_was_not_there_is_no_volume(tmp_path: Path) -> None:
         found = [(one.channel, one.first, one.last) for one in put if one.method == "E7"]
         assert found == [("export_wh", 41, 48), ("import_wh", 41, 48)]
         assert row.wh()[41:49] == row.wh("export_wh")[41:49] == [0] * 8
-        assert row.qualities()[40] == row.qualities()[49] == MISSING, "there was some, and nothing tells how it was spread"
+        assert row.qualities()[40] == row.qualities()[49] == MISSING, (
+            "there was some, and nothing tells how it was spread"
+        )
 
 
 @pytest.mark.parametrize("is_read", [True, False])

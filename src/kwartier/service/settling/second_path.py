@@ -2,11 +2,12 @@
 
 The volumes of a meter that was measured as a whole add up to the difference of its last and its first register of the day,
 whatever happened in between; so the raw table says what the groups of an area have to come to. Only of meters of which a part
-was estimated, or that were exchanged on the day, the total is taken from the validated table.
+was estimated, or that were exchanged on the day, the total is taken from the validated table. The registers are those that
+validation looked at: what a meter was heard to say later is the matter of a later run.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -23,32 +24,43 @@ SURE = (Quality.MEASURED, Quality.CALCULATED, Quality.ABSENT)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """Of each id of a day, ascending: what its volumes come to, and whether none of them was estimated."""
+    """Of each id of a day, ascending: what its volumes come to, and whether none of them was estimated.
+
+    ``versions``: which version of its readings they were made from. The repr shows no value.
+    """
 
     ids: Integers
-    total_wh: Mapping[str, Integers]
+    versions: Integers
+    total_wh: Mapping[str, Integers] = field(repr=False)
     whole: Mask
 
 
 def rows_of(volumes: Iterable[Volumes]) -> Rows:
     """Of validated volumes."""
     ids: list[Integers] = []
+    versions: list[Integers] = []
     total: dict[str, list[Integers]] = {channel: [] for channel in DIRECTIONS}
     whole: list[Mask] = []
     for one in volumes:
         ids.append(one.ids)
+        versions.append(one.state["raw_version"])
         sure = np.ones(len(one), np.bool_)
         for channel in DIRECTIONS:
             total[channel].append(one.energy_wh[channel].sum(axis=1, dtype=np.int64))
             sure &= np.logical_and.reduce(np.isin(one.quality[channel], SURE), axis=1)
         whole.append(sure)
-    every = np.concatenate(ids or [np.zeros(0, np.int64)])
+    every = _whole(ids)
     order = np.argsort(every, kind="stable")
     return Rows(
         ids=every[order],
-        total_wh={name: np.concatenate(parts or [np.zeros(0, np.int64)])[order] for name, parts in total.items()},
+        versions=_whole(versions)[order],
+        total_wh={name: _whole(parts)[order] for name, parts in total.items()},
         whole=np.concatenate(whole or [np.zeros(0, np.bool_)])[order],
     )
+
+
+def _whole(parts: Sequence[Integers]) -> Integers:
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
 
 def moved(rows: Rows, stacks: Iterable[Stack], exchanged: frozenset[int]) -> pyarrow.Table:
@@ -60,7 +72,8 @@ def moved(rows: Rows, stacks: Iterable[Stack], exchanged: frozenset[int]) -> pya
         if not len(rows.ids):
             break
         place = np.minimum(np.searchsorted(rows.ids, stack.ids), len(rows.ids) - 1)
-        used = (rows.ids[place] == stack.ids) & rows.whole[place] & ~np.isin(stack.ids, apart)
+        used = (rows.ids[place] == stack.ids) & (rows.versions[place] == stack.versions)
+        used &= rows.whole[place] & ~np.isin(stack.ids, apart)
         for missing in stack.missing.values():
             used &= (missing[:, 0] == Missing.PRESENT) & (missing[:, -1] == Missing.PRESENT)
         for channel in DIRECTIONS:

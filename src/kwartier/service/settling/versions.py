@@ -15,7 +15,7 @@ from kwartier.database import reading, writing
 from kwartier.errors import InputError, Retry, StateError
 from kwartier.settle.calendar import Calendar, dutch
 from kwartier.settle.frozen import digest, rows, thawed
-from kwartier.settle.tables import AreaState, Settled
+from kwartier.settle.tables import Area, AreaState, Settled
 from kwartier.tables.settle import settlement_areas, settlement_checks, settlement_sums, settlements
 
 PUBLISHED, HELD = "published", "held"
@@ -35,6 +35,9 @@ class Made:
     raw_version: int
     validated_version: int
     market_revision: int
+    residual_share_bp: int = 1_000
+    residual_floor_wh: int = 20_000
+    """The bounds of the residual, as they were set."""
 
     @property
     def inputs(self) -> tuple[str | int, ...]:
@@ -46,6 +49,8 @@ class Made:
             self.raw_version,
             self.validated_version,
             self.market_revision,
+            self.residual_share_bp,
+            self.residual_floor_wh,
         )
 
 
@@ -134,6 +139,12 @@ class Versions:
         if digest(found) != kept.digest:
             raise StateError("settlement-altered", f"version {version} of {day}")
         return found
+
+    def areas(self, day: date, version: int) -> tuple[Area, ...]:
+        """How the areas of a version stand, by name; not held against its digest."""
+        with reading(self._engine) as connection:
+            found = [dict(row._mapping) for row in connection.execute(_of(settlement_areas, day, version)).all()]
+        return thawed(day, found, (), ()).areas
 
     def version(self, day: date, version: int) -> Version:
         """One version. Raises ``InputError`` no-such-version."""

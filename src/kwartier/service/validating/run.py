@@ -269,7 +269,7 @@ class _Chosen:
         self._everything = stored is None or again.whole
         self._again = again
         self._agreed = agreed
-        columns = {} if stored is None else {name: stored.columns[name] for name in ("version", "eligible")}
+        columns = {} if stored is None else {name: stored.columns[name] for name in ("raw_version", "eligible")}
         ids = np.zeros(0, np.int64) if stored is None else stored.ids
         there = {"there": np.ones(len(ids), np.int64)}
         self._stored = near.Columns(ids=ids, columns={**columns, **there})
@@ -279,7 +279,7 @@ class _Chosen:
         if self._everything:
             return np.ones(len(stack), np.bool_)
         stored = self._stored.of(stack.ids)
-        wanted = (stored["there"] == 0) | (stored["version"] != stack.versions)
+        wanted = (stored["there"] == 0) | (stored["raw_version"] != stack.versions)
         again = self._again
         if again.keys or again.unsure or self._agreed:
             for row, (identity, link) in enumerate(zip(stack.ids.tolist(), links, strict=True)):
