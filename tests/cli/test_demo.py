@@ -24,6 +24,16 @@ def test_without_a_home_it_uses_one_for_the_time_being(
     assert re.search(r"coverage of installed +9\d\.\d+%", ran.out)
     assert sum(set("▃▄▅▆▇") <= set(line) for line in ran.out.splitlines()) == 2
     assert re.search(r"19\d of 200 meters read", ran.err)
+    assert re.search(r"validated: 19\d\d\d measured, ", ran.out)
+    residual = [line.split() for line in ran.out.splitlines() if line.endswith("to the watt-hour")]
+    assert [line[:2] for line in residual] == [
+        ["GA-oost", "export"],
+        ["GA-oost", "import"],
+        ["GA-west", "export"],
+        ["GA-west", "import"],
+    ]
+    assert "DIFFERS" not in ran.out
+    assert re.search(r"version 1 \(D\+1\) is published; \d+ market messages in ", ran.err)
 
 
 def test_the_home_that_it_is_given_stays_usable(
@@ -36,6 +46,7 @@ def test_the_home_that_it_is_given_stays_usable(
         ran = run(*words, capsys=capsys, monkeypatch=monkeypatch)
         assert ran.code == 0, ran.err
         assert "4 of 4 meters read" in ran.err
+        assert "version 1 (D+1) is " in ran.err, "what is settled again from the same is no new version"
     claims = run("night", "claims", "--json", capsys=capsys, monkeypatch=monkeypatch)
     assert json.loads(claims.out)["visits_that_asked"] == 4
     listed = run("fleet", "list", "--json", capsys=capsys, monkeypatch=monkeypatch)

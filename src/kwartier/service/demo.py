@@ -8,18 +8,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from kwartier.collect.due import Counts
-from kwartier.gate.grant import Grant
-from kwartier.gate.policy import Scope
 from kwartier.service import night
 from kwartier.service.compare import compare_night
+from kwartier.service.demo_settlement import SettledDay, settle_day
 from kwartier.service.home import Home
 from kwartier.service.identity import actor
 from kwartier.service.night import Progress, Request
@@ -34,22 +30,14 @@ VISIT_DEADLINE_S = 6.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
-    """What the fleet used in each quarter of the day, in Wh, over the meters that have it; None: no meter has."""
-
-    import_wh: list[int | None] = field(repr=False)
-    export_wh: list[int | None] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Demonstration:
     """How it went."""
 
     day: date
     counts: Counts
-    load: Load
     comparison: Comparison
     night_s: float
+    settled: SettledDay
 
 
 @contextmanager
@@ -80,32 +68,11 @@ def _read(home: Home, folder: Path, show: Callable[[Progress], None], say: Calla
     begun = time.monotonic()
     counts = night.run(home, request, show=show, say=say)
     took_s = time.monotonic() - begun
-    scope = Scope(start=day, end=day + timedelta(days=1))
-    grant = home.gate.open(actor=actor(home), purpose="test", reason=REASON, scope=scope)
+    settled = settle_day(home, folder, day, actor=actor(home), reason=REASON, say=say)
     return Demonstration(
         day=day,
         counts=counts,
-        load=load_of(grant, day),
         comparison=compare_night(home, folder, day, actor=actor(home)),
         night_s=took_s,
+        settled=settled,
     )
-
-
-def load_of(grant: Grant, day: date) -> Load:
-    """The load of the whole fleet on one local day."""
-    sums: dict[str, npt.NDArray[np.int64]] = {}
-    counted: dict[str, npt.NDArray[np.int64]] = {}
-    for stack, _ in grant.day(day):
-        for name, registers in stack.registers.items():
-            there = stack.missing[name] == 0
-            both = there[:, 1:] & there[:, :-1]
-            # A register that starts anew or rolls over has no difference of its own.
-            energy = np.diff(registers, axis=1)
-            both &= energy >= 0
-            sums[name] = sums.get(name, np.zeros(energy.shape[1], np.int64)) + np.where(both, energy, 0).sum(axis=0)
-            counted[name] = counted.get(name, np.zeros(energy.shape[1], np.int64)) + both.sum(axis=0)
-    curves = {
-        name: [int(one) if count else None for one, count in zip(column, counted[name], strict=True)]
-        for name, column in sums.items()
-    }
-    return Load(import_wh=curves.get("import_wh", []), export_wh=curves.get("export_wh", []))

@@ -2,10 +2,13 @@
 
 import tomllib
 from collections.abc import Sequence
+from pathlib import Path
 
+from kwartier.disk import write_whole
 from kwartier.errors import InputError
 from kwartier.fleet.ean import EAN_DIGITS, check_digit
 from kwartier.service.parties import GLN_DIGITS
+from kwartier.service.settings import FILE_NAME
 from kwartier.simulate.world import ENERGY_SUPPLIERS, GRID_AREAS, RESPONSIBLE
 
 TABLES = ("market", "parties", "areas")
@@ -37,6 +40,16 @@ def with_codes(text: str) -> str:
         *_lines(GRID_AREAS, _codes(EAN_DIGITS, len(GRID_AREAS))),
     ]
     return f"{text.rstrip()}\n\n" + "\n".join(lines) + "\n"
+
+
+def write_codes(home: Path) -> bool:
+    """Give the settings of ``home`` codes where they have none; whether they were written. Raises as :func:`with_codes`."""
+    path = home / FILE_NAME
+    before = path.read_text("utf-8")
+    after = with_codes(before)
+    if after != before:
+        write_whole(path, after.encode())
+    return after != before
 
 
 def _codes(digits: int, count: int) -> list[str]:

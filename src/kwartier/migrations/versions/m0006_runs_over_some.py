@@ -1,4 +1,4 @@
-"""A run may be over some readings of a day, so what is found can stand no longer; settlements say what bounds they were held to."""
+"""A run may be over some readings of a day, and what was found superseded; settlements have the bounds they were held to."""
 
 from alembic import op
 from sqlalchemy import BigInteger, Column, Integer

@@ -33,6 +33,11 @@ class Outcome:
     settled: Settled
 
     @property
+    def is_held(self) -> bool:
+        """Whether nothing of it is published."""
+        return self.publication.version.published_at is None
+
+    @property
     def not_settled(self) -> tuple[Area, ...]:
         """The areas that are held or stopped."""
         return tuple(one for one in self.settled.areas if one.state is not AreaState.SETTLED)
