@@ -21,6 +21,7 @@ from kwartier.fleet.importing import Imported
 from kwartier.fleet.modules import ImportedModules, Supplied
 from kwartier.fleet.mutations import Exchange
 from kwartier.fleet.readout import Mode, Stated
+from kwartier.fleet.standing import Standing, standing
 from kwartier.fleet.versions import BATCH
 from kwartier.model import Meter
 from kwartier.tables import FOREVER, connections, meters
@@ -32,6 +33,7 @@ METERING = "metering"
 """The kind that counts."""
 PAGE = 5_000
 """Meters that one step of a walk over the fleet fetches."""
+STANDING_COLUMNS = ("capacity", "transformer", "timezone")
 _FIELDS = tuple(Meter.__dataclass_fields__)
 _COLUMNS = [meters.c[name] if name in meters.c else connections.c[name] for name in _FIELDS]
 _BOTH = (meters, connections)
@@ -193,6 +195,23 @@ class Registry:
             if len(page) < PAGE:
                 return
             last = page[-1].meter
+
+    def standing_on(self, day: date) -> Standing:
+        """The same in columns, with the module that answers us, all at once."""
+        valid = (modules_table.c.valid_from <= day, modules_table.c.valid_to > day)
+        answers = and_(
+            modules_table.c.meter == meters.c.meter,
+            modules_table.c.kind == COMMUNICATION,
+            modules_table.c.known_until == FOREVER,
+            *valid,
+        )
+        shown = (meters.c.meter, meters.c.ean, *(connections.c[name] for name in STANDING_COLUMNS))
+        query = self._query(day, day).with_only_columns(
+            *shown, modules_table.c.supplier, modules_table.c.firmware, maintain_column_froms=True
+        )
+        query = query.outerjoin(modules_table, answers).order_by(meters.c.meter, meters.c.valid_from)
+        with reading(self._engine) as connection:
+            return standing(connection, query)
 
     def kinds(self, names: Sequence[str], on: date) -> dict[str, str]:
         """Supplier and firmware of the communication module of each meter on the local day, where they are on file."""

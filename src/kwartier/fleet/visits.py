@@ -7,17 +7,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Connection, Engine, delete, insert, select
 
 from kwartier.cosem import layout as layouts
 from kwartier.cosem.layout import Layout
 from kwartier.database import insert_once, reading, replace_rows, writing
+from kwartier.names import Names, chained, names_of
 from kwartier.tables import drifts, layout_texts, paces, visits
 from kwartier.tables import layouts as layout_table
 
 ID_BYTES = 8
 BATCH = 500
 """Meters in one statement."""
+PAGE = 50_000
+"""Rows that are fetched at once."""
 MAX_DRIFT_S = 1 << 31
 Detail = dict[str, object]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -161,11 +166,16 @@ class Visits:
             rows = connection.execute(select(drifts.c.meter, drifts.c.drift_s)).all()
         return {row.meter: row.drift_s for row in rows}
 
-    def drifts_between(self, start: int, end: int) -> dict[str, int]:
-        """How far each clock was ahead that was last asked from ``start`` up to ``end`` (UTC seconds)."""
+    def drifts_between(self, start: int, end: int) -> tuple[Names, npt.NDArray[np.int64]]:
+        """How far each clock was ahead that was last asked from ``start`` up to ``end`` (UTC seconds): meters, and seconds."""
         query = select(drifts.c.meter, drifts.c.drift_s).where(drifts.c.at >= start, drifts.c.at < end)
+        names, ahead_s = [names_of(())], [np.zeros(0, np.int64)]
         with reading(self._engine) as connection:
-            return {row.meter: row.drift_s for row in connection.execute(query)}
+            for page in connection.execution_options(yield_per=PAGE).execute(query).partitions(PAGE):
+                meters, seconds = zip(*page, strict=True)
+                names.append(names_of(meters))
+                ahead_s.append(np.array(seconds, np.int64))
+        return chained(names), np.concatenate(ahead_s)
 
     def save_drifts_within(self, connection: Connection, found: Iterable[tuple[str, float]], *, at: int) -> None:
         """Remember drifts (meter, seconds ahead) as a part of the caller's transaction."""

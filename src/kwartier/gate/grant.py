@@ -28,7 +28,7 @@ from kwartier.gate.asked import MAX_NAME, demand_sense, what, write_down
 from kwartier.gate.blocks import Blocks
 from kwartier.gate.erased import Unerased, UnerasedVolumes
 from kwartier.gate.holds import Holds
-from kwartier.gate.ids import Ids, Link
+from kwartier.gate.ids import Ids, Links
 from kwartier.gate.joining import Row, joined, row_of
 from kwartier.gate.members import Members
 from kwartier.gate.permissions import mandates_of, use_case
@@ -41,6 +41,7 @@ from kwartier.gate.reduce import reduced, reduced_stack
 from kwartier.gate.sums import Sums, sums_of, terms_of
 from kwartier.gate.volumes import JOB_S, Fleet, Reach, States, Versions, Work, check
 from kwartier.model import Readings, Stack, Volumes
+from kwartier.names import names_of
 from kwartier.store.files import FileKeys
 from kwartier.store.reader import Reader
 from kwartier.store.versions import Picked
@@ -298,7 +299,7 @@ class Grant:
             if any(one.meter == meter for one in registry.meters_of(ean, day, day + ONE_DAY))
         }
 
-    def day(self, day: date, picked: Picked | None = None) -> Iterator[tuple[Stack, list[Link]]]:
+    def day(self, day: date, picked: Picked | None = None) -> Iterator[tuple[Stack, Links]]:
         """The fleet on one local day, with the connection and meter of each row; ``picked``: not in the latest versions.
 
         What has no link any more, what belongs to another operator and what the purpose does not reach is not in it. Raises
@@ -329,16 +330,13 @@ class Grant:
 
     def _many(
         self, day: date, area: str, picked: Picked | None = None
-    ) -> Callable[[], Iterator[tuple[Stack, list[Link]]]]:
+    ) -> Callable[[], Iterator[tuple[Stack, Links]]]:
         """What reads the fleet on one local day, once that is written down."""
         reader = self._reaching(day)
         version = reader.version
-        ids = np.unique(reader.ids(day))
-        links = self._links(day, ids.tolist(), area)
-        if len(links) < len(ids):
-            ids = np.array(sorted(links), np.int64)
-        self._note_many(day, ids, area, table=version)
-        return lambda: self._rows(reader.scan(day, picked), ids, links)
+        links = self._links(day, np.unique(reader.ids(day)), area)
+        self._note_many(day, links.ids, area, table=version)
+        return lambda: _rows(reader.scan(day, picked), links)
 
     def _of_many(self, day: date) -> Unerased:
         """The store, for who looks at many one by one."""
@@ -351,17 +349,7 @@ class Grant:
             raise Denied("out-of-scope", f"the grant does not reach the whole fleet on {day}")
         return self._opened()
 
-    def _rows(
-        self, stacks: Iterator[Stack], ids: Integers, links: dict[int, Link]
-    ) -> Iterator[tuple[Stack, list[Link]]]:
-        for stack in stacks:
-            place = np.minimum(np.searchsorted(ids, stack.ids), max(0, len(ids) - 1))
-            wanted = ids[place] == stack.ids if len(ids) else np.zeros(len(stack), np.bool_)
-            if wanted.any():
-                shown = stack.only(wanted)
-                yield shown, [links[identity] for identity in shown.ids.tolist()]
-
-    def volumes(self, day: date, run: int | None = None) -> Iterator[tuple[Volumes, list[Link]]]:
+    def volumes(self, day: date, run: int | None = None) -> Iterator[tuple[Volumes, Links]]:
         """What validation made of one local day of the fleet, with the connection and meter of each row.
 
         ``run``, here and below: as of this run, and as of the latest without. What :meth:`day` does not show is not in it.
@@ -375,7 +363,7 @@ class Grant:
 
     def look_up_volumes(
         self, ids: Sequence[int], start: date, end: date, run: int | None = None
-    ) -> Iterator[tuple[Volumes, list[Link]]]:
+    ) -> Iterator[tuple[Volumes, Links]]:
         """The volumes of some ids over the local days from ``start`` up to ``end``, by day. Raises as :meth:`volumes`."""
         return self._fleet(start, end, run).look_up(ids, start, end)
 
@@ -406,51 +394,47 @@ class Grant:
         check(self.scope, start, end)
         area = self.scope.area
         reach = Reach(
-            known=Ids(self._rooms.engine).links_of,
+            known=Ids(self._rooms.engine).within,
             within=lambda day, links: self._within(day, links, area),
             write_down=lambda day, ids, **more: self._note_many(day, ids, area, **more),
         )
         return Fleet(self._volumes(), reach, run)
 
-    def reached(self, day: date, links: dict[int, Link]) -> dict[int, Link]:
-        """Those of some links that the grant reaches on a local day, and of which nothing of that day was erased."""
+    def reached(self, day: date, links: Links) -> Links:
+        """Those of some links (by id) that the grant reaches on a local day, and of which nothing of that day was erased."""
         within = self._within(day, links, self.scope.area)
-        left = self._volumes().left(day, np.array(sorted(within), np.int64))
-        return {identity: within[identity] for identity in left.tolist()}
+        return within.of(self._volumes().left(day, within.ids))
 
-    def look_up(self, ids: Sequence[int], day: date) -> Iterator[tuple[Stack, list[Link]]]:
+    def look_up(self, ids: Sequence[int], day: date) -> Iterator[tuple[Stack, Links]]:
         """The rows of some ids on one local day, as :meth:`day` shows and refuses them."""
         resolution, channels = self.scope.resolution or self._purpose.resolution, self.scope.channels or ()
         reader = self._of_many(day)
-        links = self._links(day, list(ids), self.scope.area)
-        self._note_many(day, np.array(sorted(links), np.int64), self.scope.area, table=reader.version)
-        for stack in reader.look_up(list(links), day, day + ONE_DAY):
-            yield reduced_stack(stack, resolution, channels), [links[identity] for identity in stack.ids.tolist()]
+        links = self._links(day, np.unique(np.array(ids, np.int64)), self.scope.area)
+        self._note_many(day, links.ids, self.scope.area, table=reader.version)
+        for stack in reader.look_up(links.ids.tolist(), day, day + ONE_DAY):
+            yield reduced_stack(stack, resolution, channels), links.of(stack.ids)
 
     def rows(self, day: date) -> int:
         """How many rows the store holds of these for a local day, every version counted."""
         ids, counts = np.unique(self._opened().ids(day), return_counts=True)
-        links = self._links(day, ids.tolist(), self.scope.area)
-        return sum(count for identity, count in zip(ids.tolist(), counts.tolist(), strict=True) if identity in links)
+        links = self._links(day, ids, self.scope.area)
+        return int(counts[np.isin(ids, links.ids)].sum())
 
-    def _links(self, day: date, ids: list[int], area: str) -> dict[int, Link]:
-        """Of some ids of a day those that the grant reaches, and what they stand for."""
-        return self._within(day, Ids(self._rooms.engine).links_of(ids, day.year), area)
+    def _links(self, day: date, ids: Integers, area: str) -> Links:
+        """Of some ids of a day (ascending) those that the grant reaches, and what they stand for."""
+        return self._within(day, Ids(self._rooms.engine).within(ids, day.year), area)
 
-    def _within(self, day: date, links: dict[int, Link], area: str) -> dict[int, Link]:
-        registry = self._rooms.registry
-        ours: set[tuple[str, str]] | None = None
+    def _within(self, day: date, links: Links, area: str) -> Links:
+        registry, prefix = self._rooms.registry, self._purpose.eans
+        kept = np.ones(len(links), np.bool_)
         if registry.dso or area:
             ours = {(one.ean, one.meter) for one in registry.on_day(day) if not area or one.grid_area == area}
-        if ours is None and not self._excluded and not self._purpose.eans:
-            return links
-        return {
-            identity: link
-            for identity, link in links.items()
-            if link.ean.startswith(self._purpose.eans)
-            and link.ean not in self._excluded
-            and (ours is None or (link.ean, link.meter) in ours)
-        }
+            kept &= np.fromiter((link[:2] in ours for link in links), np.bool_, len(links))
+        if self._excluded:
+            kept &= ~np.isin(links.eans, names_of(sorted(self._excluded)))
+        if prefix:
+            kept &= np.char.startswith(links.eans, prefix.encode())
+        return links if kept.all() else links.take(kept)
 
     def _opened(self) -> Unerased:
         if self.scope.source is not Source.STORE:
@@ -465,6 +449,16 @@ class Grant:
     def _note(self, kind: str, **more: object) -> None:
         """Write a use down, on the disk before anything of it is shown."""
         self._rooms.log.append([self._use.record(kind, int(self._wall()), **more)])
+
+
+def _rows(stacks: Iterator[Stack], links: Links) -> Iterator[tuple[Stack, Links]]:
+    """Of stacks the rows that there is a link of."""
+    ids = links.ids
+    for stack in stacks:
+        place = np.minimum(np.searchsorted(ids, stack.ids), max(0, len(ids) - 1))
+        wanted = ids[place] == stack.ids if len(ids) else np.zeros(len(stack), np.bool_)
+        if wanted.any():
+            yield stack.only(wanted), links.take(place[wanted])
 
 
 def _shown(ean: str, rows: Mapping[date, Row], readings: Readings, timezone: str, start: date) -> Shown:

@@ -14,10 +14,11 @@ import numpy.typing as npt
 
 from kwartier.errors import Denied
 from kwartier.gate.erased import UnerasedVolumes
-from kwartier.gate.ids import Link
+from kwartier.gate.ids import Links
 from kwartier.gate.policy import Scope
 from kwartier.gate.purposes import Resolution
 from kwartier.model import Volumes
+from kwartier.names import Names
 from kwartier.store.rows import Integers
 from kwartier.store.schema import CHANNELS
 from kwartier.store.volumes_reader import Piece, VolumesSource
@@ -25,7 +26,7 @@ from kwartier.store.volumes_reader import Piece, VolumesSource
 JOB_S = 6 * 3600
 """How long a job may take before what it works from is held no longer."""
 ONE_DAY = timedelta(days=1)
-Shown = Iterator[tuple[Volumes, list[Link]]]
+Shown = Iterator[tuple[Volumes, Links]]
 """Volumes, and the connection and meter of each row."""
 
 
@@ -44,7 +45,7 @@ class States(NamedTuple):
 
     ids: Integers
     columns: Mapping[str, Integers]
-    links: list[Link]
+    links: Links
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,7 @@ class Work:
     ids: Integers = field(repr=False)
     usable: npt.NDArray[np.bool_] = field(repr=False)
     """Whether no quarter of the row is missing."""
-    eans: Sequence[str] = field(repr=False)
+    eans: Names = field(repr=False)
     versions: Versions
 
 
@@ -65,9 +66,9 @@ class Work:
 class Reach:
     """What a grant says of whom it reaches."""
 
-    known: Callable[[Sequence[int], int], dict[int, Link]]
-    """What some ids stand for, of days in a year."""
-    within: Callable[[date, dict[int, Link]], dict[int, Link]]
+    known: Callable[[Integers, int], Links]
+    """What some ids (ascending) of a year stand for."""
+    within: Callable[[date, Links], Links]
     """Those of them that it reaches on a day."""
     write_down: Callable[..., None]
     """That some ids of a day are shown, and what else there is to say; on the disk when this returns."""
@@ -99,14 +100,14 @@ class Fleet:
         """The volumes of a local day."""
         ids, links, _ = self._admitted(day)
         found = self._reader.scan(day, self._run, ids)
-        return ((volumes, [links[identity] for identity in volumes.ids.tolist()]) for volumes in found)
+        return ((volumes, links.of(volumes.ids)) for volumes in found)
 
     def states(self, day: date) -> States:
         """What is kept of a local day for the next one."""
         with self._reader.steady():
             ids, links, _ = self._admitted(day)
             found, columns = self._reader.states(day, self._run, ids)
-        return States(ids=found, columns=columns, links=[links[identity] for identity in found.tolist()])
+        return States(ids=found, columns=columns, links=links.of(found))
 
     def work(self, day: date, raw: int) -> Work:
         """A local day as work; ``raw``: the version of the raw table, for who writes down what a result was made from."""
@@ -119,7 +120,7 @@ class Fleet:
             pieces=pieces,
             ids=ids,
             usable=usable,
-            eans=tuple([links[identity].ean for identity in ids.tolist()]),
+            eans=links.eans,
             versions=Versions(raw=raw, validated=version),
         )
 
@@ -129,34 +130,33 @@ class Fleet:
         A record is about one calendar year, because with the year an id ends, and has its list under the last day of it
         that is stored: a list is kept as long as what it tells of.
         """
-        reached: dict[date, dict[int, Link]] = {}
+        reached: dict[date, Links] = {}
+        wanted = np.unique(np.array(ids, np.int64))
         for year in range(start.year, (end - ONE_DAY).year + 1):
-            found = self._reach.known(ids, year)
-            links = {one: link for one, link in found.items() if link.year == year}
+            links = self._reach.known(wanted, year)
             first, last = max(start, date(year, 1, 1)), min(end - ONE_DAY, date(year, 12, 31))
             days = self._reader.days(first, last + ONE_DAY)
             reached |= {day: self._shown(day, links) for day in days}
-            shown = np.array(sorted({one for day in days for one in reached[day]}), np.int64)
+            shown = np.unique(np.concatenate([np.zeros(0, np.int64), *(reached[day].ids for day in days)]))
             self._write_down(max(days, default=last), shown, since=f"{first}")
         return self._looked_up(reached)
 
-    def _shown(self, day: date, links: dict[int, Link]) -> dict[int, Link]:
+    def _shown(self, day: date, links: Links) -> Links:
         within = self._reach.within(day, links)
-        left = self._reader.left(day, np.array(sorted(within), np.int64))
-        return {identity: within[identity] for identity in left.tolist()}
+        return within.of(self._reader.left(day, within.ids))
 
-    def _looked_up(self, reached: Mapping[date, Mapping[int, Link]]) -> Shown:
+    def _looked_up(self, reached: Mapping[date, Links]) -> Shown:
         for day, links in reached.items():
-            for volumes in self._reader.look_up(np.array(list(links), np.int64), day, self._run):
-                yield volumes, [links[identity] for identity in volumes.ids.tolist()]
+            for volumes in self._reader.look_up(links.ids, day, self._run):
+                yield volumes, links.of(volumes.ids)
 
-    def _admitted(self, day: date, **more: object) -> tuple[Integers, dict[int, Link], npt.NDArray[np.bool_]]:
+    def _admitted(self, day: date, **more: object) -> tuple[Integers, Links, npt.NDArray[np.bool_]]:
         """The ids of a day that the grant reaches, ascending, what they stand for, and which are usable: written down."""
         heads = self._reader.heads(day, self._run)
         ids, usable = heads.ids, heads.usable
-        links = self._reach.within(day, self._reach.known(ids.tolist(), day.year))
+        links = self._reach.within(day, self._reach.known(ids, day.year))
         if len(links) < len(ids):
-            kept = np.isin(ids, np.array(sorted(links), np.int64))
+            kept = np.isin(ids, links.ids)
             ids, usable = ids[kept], usable[kept]
         self._write_down(day, ids, **more)
         return ids, links, usable

@@ -67,7 +67,7 @@ def _inputs(work: Work, supplies: Supplies, content: Content) -> Inputs:
     """What the groups of a day are made from. Meters at connections that nobody supplies are in no area that is settled."""
     columns = {name: supplies.eans if name == "ean" else getattr(supplies, name) for name in SUPPLIES.names}
     table = pyarrow.table({name: pyarrow.array(columns[name], SUPPLIES.field(name).type) for name in SUPPLIES.names})
-    at = pyarrow.array(work.eans, pyarrow.string())
+    at = pyarrow.array(work.eans).cast(pyarrow.string())
     meters = pyarrow.table({"id": pyarrow.array(work.ids), "ean": at, "usable": pyarrow.array(work.usable)})
     return inputs(
         day=content.day,
@@ -124,7 +124,7 @@ def series(
 def _told(work: Work, supplies: Supplies, settled: frozenset[str]) -> _Rows:
     """The rows of connections that are settled by their readings, whether these are complete or not."""
     supplied = eans(pyarrow.table({"ean": pyarrow.array(supplies.eans, pyarrow.string())}))
-    there = eans(pyarrow.table({"ean": pyarrow.array(work.eans, pyarrow.string())}))
+    there = eans(pyarrow.table({"ean": pyarrow.array(work.eans).cast(pyarrow.string())}))
     if not len(supplied):
         return _Rows(place=np.zeros(0, np.int64), ids=np.zeros(0, np.int64))
     said = zip(supplies.method, supplies.grid_area, strict=True)

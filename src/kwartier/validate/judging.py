@@ -24,11 +24,17 @@ Screen = Callable[[Day, Parameters], Mask]
 
 def judge(day: Day, parameters: Parameters) -> Verdicts:
     """What all rules that look at one day and one row say."""
-    if len(day) <= NUMPY_ROWS:
-        return judge_all(day, parameters)
+    return looked(day, parameters)[1]
+
+
+def looked(day: Day, parameters: Parameters, *, among: int = 0) -> tuple[Look, Verdicts]:
+    """The same, and what was looked at, in which quarters are those of suspects at the most. ``among``: rows in all stacks."""
+    if max(len(day), among) <= NUMPY_ROWS:
+        everything = look(day)
+        return everything, _verdicts(everything, everything, np.arange(len(day)), parameters)
     from kwartier.validate.screen import suspects
 
-    return judge_screened(day, parameters, suspects)
+    return _screened(day, parameters, suspects)
 
 
 def judge_all(day: Day, parameters: Parameters) -> Verdicts:
@@ -42,11 +48,15 @@ def judge_screened(day: Day, parameters: Parameters, screen: Screen) -> Verdicts
 
     A row that it leaves out has every register, a meter that was there all day, and nothing to be said of its quarters.
     """
+    return _screened(day, parameters, screen)[1]
+
+
+def _screened(day: Day, parameters: Parameters, screen: Screen) -> tuple[Look, Verdicts]:
     rows = np.flatnonzero(screen(day, parameters))
     few = look(only(day, rows))
     must_see_all = any(rule.over is Over.QUARTERS and not rule.is_screened for rule in RUN)
     whole = look(day) if must_see_all else Look(day=day, totals=_spread(day, few, rows))
-    return _verdicts(whole, few, rows, parameters)
+    return whole, _verdicts(whole, few, rows, parameters)
 
 
 def cut(verdicts: Verdicts, rows: Places) -> Verdicts:

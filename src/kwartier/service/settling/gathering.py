@@ -59,7 +59,7 @@ def gathered(home: Home, basis: Basis, work: Work) -> Inputs:
 
 def _meters(work: Work) -> pyarrow.Table:
     """In the order of connections, as the other tables are."""
-    columns = [pyarrow.array(work.ids), pyarrow.array(work.eans, pyarrow.string()), pyarrow.array(work.usable)]
+    columns = [pyarrow.array(work.ids), pyarrow.array(work.eans).cast(pyarrow.string()), pyarrow.array(work.usable)]
     table = pyarrow.table(columns, schema=METERS)
     return table.take(np.argsort(eans(table), kind="stable"))
 

@@ -7,11 +7,14 @@ bit for bit, whatever has been stored since: what counts of the store is told by
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+import numpy as np
+
 from kwartier.compute.choice import engine_of
 from kwartier.gate.grant import Grant
-from kwartier.gate.ids import Link
+from kwartier.gate.ids import Links
 from kwartier.gate.volumes import Work
 from kwartier.model import Stack, Volumes
+from kwartier.names import names_of
 from kwartier.service.home import Home
 from kwartier.service.settling.gathering import Basis, gathered
 from kwartier.service.settling.second_path import moved, rows_of
@@ -61,10 +64,10 @@ def _exchanged(home: Home, basis: Basis, work: Work) -> frozenset[int]:
     there = {one.ean for one in home.registry.exchanges_on(basis.day, known=basis.known)}
     if not there:
         return frozenset()
-    return frozenset(one for one, ean in zip(work.ids.tolist(), work.eans, strict=True) if ean in there)
+    return frozenset(work.ids[np.isin(work.eans, names_of(sorted(there)))].tolist())
 
 
-def _shown(found: Iterator[tuple[Seen, list[Link]]], done: int, count: int, show: Show) -> Iterator[Seen]:
+def _shown(found: Iterator[tuple[Seen, Links]], done: int, count: int, show: Show) -> Iterator[Seen]:
     for one, _ in found:
         yield one
         done += len(one)

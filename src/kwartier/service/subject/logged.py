@@ -56,5 +56,5 @@ class Members:
 
     def __call__(self, day: date, root: str) -> Collection[str]:
         """The connections in the list of members of a local day, as far as their links have not ended."""
-        ids = self._members.ids(day, root).tolist()
-        return {link.ean for link in self._ids.links_of(ids, day.year).values()}
+        links = self._ids.within(self._members.ids(day, root), day.year)
+        return {link.ean for link in links}

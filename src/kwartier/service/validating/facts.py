@@ -4,13 +4,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from functools import lru_cache
 
 import numpy as np
 
 from kwartier.errors import InputError
-from kwartier.gate.ids import Link
+from kwartier.fleet.standing import Coded
+from kwartier.gate.ids import Links
 from kwartier.model import Registers, Times
+from kwartier.names import NOWHERE, Names, names_of, places_in
 from kwartier.service.home import Home
 from kwartier.validate.capacity import capacity_wh
 from kwartier.validate.day import NEVER_ASKED, Mask
@@ -20,69 +21,92 @@ LOOK_AHEAD = 14
 """Local days after a day in which the end of a gap is looked for."""
 DAYS_AROUND = 14
 """Local days around a day within which an exchange of a metering module parts what the registers tell."""
-MAX_CAPACITIES = 1_000
 ONE_DAY = timedelta(days=1)
 DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """By meter what holds on a day; of a meter that is not there nothing is known."""
+    """What holds of meters on a day, in columns, a row a meter in the order of names; of any other meter nothing is known."""
 
     day: date
-    eans: Mapping[str, str] = field(repr=False)
-    capacity_wh: Mapping[str, int]
-    transformer: Mapping[str, str]
-    cohort: Mapping[str, str]
-    drift_s: Mapping[str, int]
+    meters: Names = field(repr=False)
+    eans: Names = field(repr=False)
+    capacity_wh: Registers = field(repr=False)
+    transformer: Coded = field(repr=False)
+    cohort: Coded = field(repr=False)
+    drift_s: Registers = field(repr=False)
     exchanges: Mapping[str, tuple[Exchange, ...]] = field(repr=False)
     resets: Mapping[str, Sequence[date]]
-    """Days, before and after, too, on which its registers started anew."""
+    """By meter the days, before and after, too, on which its registers started anew."""
 
-    def capacities(self, links: Sequence[Link]) -> Registers:
-        """What each connection can carry in a quarter, in Wh; 0: not known."""
-        return np.array([self.capacity_wh.get(link.meter, 0) for link in links], np.int64)
+    def __len__(self) -> int:
+        """How many meters."""
+        return len(self.meters)
 
-    def drifts(self, links: Sequence[Link]) -> Registers:
-        """How far each clock was ahead at the visit."""
-        return np.array([self.drift_s.get(link.meter, NEVER_ASKED) for link in links], np.int64)
+    def rows(self, links: Links) -> Registers:
+        """The row of each meter, or :data:`~kwartier.names.NOWHERE`."""
+        return places_in(self.meters, links.meters)
 
-    def reset(self, links: Sequence[Link]) -> Mask:
+    def reset(self, links: Links) -> Mask:
         """Whose registers started anew on the day."""
-        return np.array([self.day in self.resets.get(link.meter, ()) for link in links], np.bool_)
+        those = [meter for meter, days in self.resets.items() if self.day in days]
+        return np.isin(links.meters, names_of(those)) if those else np.zeros(len(links), np.bool_)
 
-    def exchanges_of(self, links: Sequence[Link]) -> dict[int, tuple[Exchange, ...]]:
+    def exchanges_of(self, links: Links) -> dict[int, tuple[Exchange, ...]]:
         """Comings and goings by row."""
         if not self.exchanges:
             return {}
-        return {row: self.exchanges[link.meter] for row, link in enumerate(links) if link.meter in self.exchanges}
+        rows = np.flatnonzero(np.isin(links.meters, names_of(list(self.exchanges)))).tolist()
+        return {row: self.exchanges[links[row].meter] for row in rows}
+
+
+def of_rows(column: Registers, rows: Registers, otherwise: int) -> Registers:
+    """A column for some rows; ``otherwise`` where there is no such row."""
+    if not len(column):
+        return np.full(len(rows), otherwise, np.int64)
+    return np.where(rows == NOWHERE, otherwise, column[rows])
+
+
+def texts_of(coded: Coded, rows: Registers) -> tuple[str, ...]:
+    """Texts for some rows; empty where there is no such row."""
+    texts = (*coded.texts, "")
+    codes = of_rows(coded.codes.astype(np.int64, copy=False), rows, len(texts) - 1)
+    return tuple([texts[code] for code in codes.tolist()])
 
 
 def facts_of(home: Home, day: date, times: Times) -> Facts:
     """The facts of a day; ``times``: its quarter ends. Raises ``InputError`` mixed-days for meters of another time zone."""
-    size = lru_cache(maxsize=MAX_CAPACITIES)(capacity_wh)
-    zone, others = home.settings.timezone, 0
-    eans, capacity, transformer = {}, {}, {}
-    for meter in home.registry.on_day(day):
-        others += meter.timezone != zone
-        eans[meter.meter] = meter.ean
-        capacity[meter.meter] = size(meter.capacity) if meter.capacity else 0
-        transformer[meter.meter] = meter.transformer
+    found = home.registry.standing_on(day)
+    zone = home.settings.timezone
+    elsewhere = np.array([text != zone for text in found.timezone.texts], np.bool_)
+    others = int(elsewhere[found.timezone.codes].sum())
     if others:
         raise InputError("mixed-days", f"{others} meters are in another time zone than {zone}, which is `timezone`")
+    sizes = np.array([capacity_wh(text) if text else 0 for text in found.capacity.texts], np.int64)
     closes = int(times[-1])
     return Facts(
         day=day,
-        eans=eans,
-        capacity_wh=capacity,
-        transformer=transformer,
-        cohort=home.registry.kinds(list(capacity), day),
-        drift_s=home.visits.drifts_between(closes, closes + DAY_S),
+        meters=found.meters,
+        eans=found.eans,
+        capacity_wh=sizes[found.capacity.codes],
+        transformer=found.transformer,
+        cohort=found.kind,
+        drift_s=_drifts(home, found.meters, closes),
         exchanges=_exchanges(home, day, times),
         resets=home.registry.metering_exchanged(
             day - timedelta(days=DAYS_AROUND), day + timedelta(days=DAYS_AROUND + 1)
         ),
     )
+
+
+def _drifts(home: Home, meters: Names, closes: int) -> Registers:
+    """How far the clock of each meter was ahead at the visit after a moment."""
+    found = np.full(len(meters), NEVER_ASKED, np.int64)
+    named, ahead_s = home.visits.drifts_between(closes, closes + DAY_S)
+    rows = places_in(meters, named)
+    found[rows[rows != NOWHERE]] = ahead_s[rows != NOWHERE]
+    return found
 
 
 def _exchanges(home: Home, day: date, times: Times) -> dict[str, tuple[Exchange, ...]]:

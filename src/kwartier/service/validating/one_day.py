@@ -10,25 +10,24 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from kwartier.gate.ids import Link
-from kwartier.model import Bytes8, Missing, Registers, Stack, Times, Volumes
+from kwartier.gate.ids import Link, Links
+from kwartier.model import Bytes8, Missing, Quality, Registers, Stack, Times, Volumes
 from kwartier.service.validating import near, past
-from kwartier.service.validating.facts import LOOK_AHEAD, ONE_DAY, Facts
+from kwartier.service.validating.facts import LOOK_AHEAD, ONE_DAY, Facts, of_rows, texts_of
 from kwartier.service.validating.near import Columns
 from kwartier.service.validating.outages import outages
 from kwartier.service.validating.past import Others
 from kwartier.service.validating.profiles import MarketProfiles
 from kwartier.service.validating.runs import Found, Put
 from kwartier.service.validating.tally import Tally
-from kwartier.validate.day import CHANNELS, Around, Day, Known, Verdicts
+from kwartier.validate.day import CHANNELS, NEVER_ASKED, Around, Day, Known, Verdicts
 from kwartier.validate.differences import only
 from kwartier.validate.estimate.fill import fill
 from kwartier.validate.estimate.plan import Plan, plan
 from kwartier.validate.estimate.sheet import Manual, Substitute
 from kwartier.validate.exchange import in_place
-from kwartier.validate.judging import cut, judge
+from kwartier.validate.judging import cut, looked
 from kwartier.validate.parameters import Parameters
-from kwartier.validate.usable import bad_quarters
 from kwartier.validate.volumes import volumes
 
 ASIDE_ROWS = 20_000
@@ -54,49 +53,51 @@ class Given:
     others: Others
     profiles: MarketProfiles
     manual: Sequence[Manual] = ()
+    is_again: bool = False
+    """Whether the day was looked at before."""
 
 
 class OneDay:
-    """Volumes of one local day. ``links`` grows with every stack that is brought."""
+    """Volumes of one local day. ``links`` grows with every row that is set aside."""
 
     def __init__(self, given: Given, links: dict[int, Link]) -> None:
         self._given = given
         self._links = links
         self._aside: list[tuple[Day, Verdicts]] = []
-        self.tally = Tally()
+        self.tally = Tally(is_again=given.is_again)
 
-    def volumes(self, stacks: Iterator[tuple[Stack, Sequence[Link]]]) -> Iterator[tuple[Volumes, Kept]]:
+    def volumes(self, stacks: Iterator[tuple[Stack, Links]]) -> Iterator[tuple[Volumes, Kept]]:
         """What comes of stacks, and what was found in them; every row once, in another order."""
         for stack, links in stacks:
-            self._links.update(zip(stack.ids.tolist(), links, strict=True))
             done, found = self._judged(stack, links)
             yield self.tally.counted(done), (found, [])
             if sum(len(day) for day, _ in self._aside) >= ASIDE_ROWS:
                 yield from self._filled()
         yield from self._filled()
 
-    def _judged(self, stack: Stack, links: Sequence[Link]) -> tuple[Volumes, list[Found]]:
+    def _judged(self, stack: Stack, links: Links) -> tuple[Volumes, list[Found]]:
         given = self._given
         placed = in_place(stack, given.times, given.facts.exchanges_of(links))
         around = self._around(placed.stack, links)
         around = replace(around, first=placed.first, last=placed.last, exchanged=placed.exchanged | around.exchanged)
         day = Day(stack=placed.stack, times=given.times, around=around)
-        verdicts = judge(day, given.parameters)
-        self.tally.note(day, verdicts, links, given.parameters)
-        bad = bad_quarters(day, verdicts.rejected)
-        odd = np.logical_or.reduce([mask.any(axis=1) for mask in bad.values()])
+        seen, verdicts = looked(day, given.parameters, among=len(given.facts))
+        self.tally.note(seen, verdicts, links, given.parameters)
+        made = volumes(day, verdicts.rejected)
+        odd = np.logical_or.reduce([(one == Quality.MISSING).any(axis=1) for one in made.quality.values()])
         odd |= np.isin(stack.ids, np.array([one.reading for one in given.manual], np.int64))
         rows = np.flatnonzero(odd)
         if len(rows):
             self._aside.append((only(day, rows), cut(verdicts, rows)))
-        return volumes(only(day, np.flatnonzero(~odd)), {}), _found(day, verdicts)
+            self._links.update(zip(stack.ids[rows].tolist(), links.take(rows), strict=True))
+        return made.only(np.flatnonzero(~odd)), _found(day, verdicts)
 
-    def _around(self, stack: Stack, links: Sequence[Link]) -> Around:
+    def _around(self, stack: Stack, links: Links) -> Around:
         given, facts = self._given, self._given.facts
         state, opened = given.before.of(stack.ids), given.opened.of(stack.ids)
-        count = len(stack)
+        count, rows = len(stack), facts.rows(links)
         return Around(
-            capacity_wh=facts.capacities(links),
+            capacity_wh=of_rows(facts.capacity_wh, rows, 0),
             first=np.zeros(count, np.int64),
             last=np.full(count, len(given.times) - 1, np.int64),
             exchanged=facts.reset(links),
@@ -104,10 +105,10 @@ class OneDay:
             after=near.first_after(opened),
             next_opening=near.next_opening(opened, int(given.times[-1])),
             state=state,
-            clock_drift_s=facts.drifts(links),
+            clock_drift_s=of_rows(facts.drift_s, rows, NEVER_ASKED),
             outages=outages(stack),
-            cohort=tuple(facts.cohort.get(link.meter, "") for link in links),
-            transformer=tuple(facts.transformer.get(link.meter, "") for link in links),
+            cohort=texts_of(facts.cohort, rows),
+            transformer=texts_of(facts.transformer, rows),
         )
 
     def _filled(self) -> Iterator[tuple[Volumes, Kept]]:

@@ -16,11 +16,12 @@ from kwartier.clock import local_day, quarter_ends
 from kwartier.database import writing
 from kwartier.errors import InputError
 from kwartier.gate.grant import Gate, Grant
-from kwartier.gate.ids import Ids, Link
+from kwartier.gate.ids import Ids, Link, Links
 from kwartier.gate.policy import Asking, Scope
 from kwartier.gate.volumes import States, Versions
 from kwartier.market.market import Market
 from kwartier.model import Registers, Stack, Volumes
+from kwartier.names import NOWHERE
 from kwartier.service.home import Home
 from kwartier.service.validating import near
 from kwartier.service.validating.facts import LOOK_AHEAD, ONE_DAY, Facts, facts_of
@@ -38,7 +39,7 @@ ABSENT_ROWS = 4_096
 """Meters of which nothing came that are looked at together."""
 MAX_HISTORY = 62
 """Local days that a grant for validation reaches."""
-Rows = tuple[Stack, Sequence[Link]]
+Rows = tuple[Stack, Links]
 Show = Callable[[int, int], None]
 
 
@@ -132,6 +133,7 @@ class _Turn:
             others=self._others(),
             profiles=MarketProfiles(market, self._day, revision, self._zone, links),
             manual=agreed,
+            is_again=stored is not None,
         )
         one = OneDay(given, links)
         rows = self._rows(facts, chosen, show)
@@ -151,12 +153,11 @@ class _Turn:
         kept = self._kept(run, chain([] if first is None else [first], pieces), counts)
         version = self._home.open_validated().append(run, self._day, kept)
         self._finish(run, counts, one.tally.checks(given.parameters), version, stored)
-        touched = one.tally.touched if stored is None else {key_of(links[one]) for one in counts.ids.tolist()}
         return Outcome(
             run=self._runs.demand(self._day),
             quarters=dict(one.tally.quarters),
             contradicted=frozenset(one.tally.contradicted),
-            touched=frozenset(touched),
+            touched=frozenset(one.tally.touched),
         )
 
     def _finish(
@@ -220,46 +221,46 @@ class _Turn:
 
     def _rows(self, facts: Facts, chosen: "_Chosen", show: Show | None) -> Iterator[Rows]:
         """What came of the day, and then the meters of which nothing came; of both what is to be looked at."""
-        seen: set[str] = set()
+        seen = np.zeros(len(facts), np.bool_)
         done, quarters = 0, len(quarter_ends(self._day, self._day + ONE_DAY, self._zone))
         for stack, links in self._grant.day(self._day):
             if stack.status.shape[1] != quarters:
                 raise InputError(
                     "mixed-days", f"readings of {self._day} have not the quarters that it has in {self._zone}"
                 )
-            seen.update(link.meter for link in links)
+            rows = facts.rows(links)
+            seen[rows[rows != NOWHERE]] = True
             done += len(stack)
             if show is not None:
-                show(done, len(facts.eans))
+                show(done, len(facts))
             wanted = chosen.of(stack, links)
             if wanted.any():
-                yield stack.only(wanted), [links[row] for row in np.flatnonzero(wanted).tolist()]
+                yield stack.only(wanted), links if wanted.all() else links.take(wanted)
         yield from self._absent(facts, seen, chosen)
 
-    def _absent(self, facts: Facts, seen: set[str], chosen: "_Chosen") -> Iterator[Rows]:
+    def _absent(self, facts: Facts, seen: Mask, chosen: "_Chosen") -> Iterator[Rows]:
         unread = self._home.registry.not_read(self._day, self._day + ONE_DAY)
-        wanted = [
-            Link(ean, meter, self._day.year)
-            for meter, ean in facts.eans.items()
-            if meter not in seen and ean not in unread
-        ]
+        missed = zip(facts.eans[~seen].tolist(), facts.meters[~seen].tolist(), strict=True)
+        named = (Link(ean.decode(), meter.decode(), self._day.year) for ean, meter in missed)
+        wanted = [link for link in named if link.ean not in unread]
         known = self._ids.known(wanted)
         if self._last is None and len(known) < len(wanted):
             with writing(self._home.engine) as connection:
                 known = self._ids.ids_of(connection, wanted)
-        reached = self._grant.reached(self._day, {identity: link for link, identity in known.items()})
+        there = Links.made({identity: link for link, identity in known.items()}, self._day.year)
+        reached = self._grant.reached(self._day, there)
         times = quarter_ends(self._day, self._day + ONE_DAY, self._zone)
-        ids = np.array(sorted(reached), np.int64)
+        ids = reached.ids
         state = self._before.of(ids)
         takes_only = (state["last_import_at"] > 0) & (state["last_export_at"] == 0)
         for channels, some in ((CHANNELS, ~takes_only), (CHANNELS[:1], takes_only)):
             own = ids[some]
             for first in range(0, len(own), ABSENT_ROWS):
                 stack = absent_stack(self._day, own[first : first + ABSENT_ROWS], times, channels)
-                links = [reached[identity] for identity in stack.ids.tolist()]
+                links = reached.of(stack.ids)
                 rows = chosen.of(stack, links)
                 if rows.any():
-                    yield stack.only(rows), [links[row] for row in np.flatnonzero(rows).tolist()]
+                    yield stack.only(rows), links.take(rows)
 
 
 class _Chosen:
@@ -274,7 +275,7 @@ class _Chosen:
         there = {"there": np.ones(len(ids), np.int64)}
         self._stored = near.Columns(ids=ids, columns={**columns, **there})
 
-    def of(self, stack: Stack, links: Sequence[Link]) -> Mask:
+    def of(self, stack: Stack, links: Links) -> Mask:
         """Of a stack these."""
         if self._everything:
             return np.ones(len(stack), np.bool_)

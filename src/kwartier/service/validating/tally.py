@@ -1,15 +1,15 @@
 """What was seen of a day so far: quarters by quality, what each rule said, and of whom other days may know more now."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
-from kwartier.gate.ids import Link
+from kwartier.gate.ids import Link, Links
 from kwartier.model import Missing, Quality, Registers, Volumes
 from kwartier.service.validating.runs import Checked
 from kwartier.validate.day import Day, Verdicts
-from kwartier.validate.differences import look
+from kwartier.validate.differences import Look
 from kwartier.validate.parameters import Parameters
 from kwartier.validate.rules import many
 from kwartier.validate.rules.registers import V7
@@ -23,22 +23,24 @@ NO_TRANSFORMERS = "no figures of transformers come in"
 
 
 class Tally:
-    """What was seen so far, in rows."""
+    """What was seen so far, in rows. ``is_again``: the day was looked at before."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_again: bool) -> None:
+        self._is_again = is_again
         self.quarters = Counter[str]()
         """Those of both directions, by quality."""
         self.contradicted = set[Key]()
         """Whose opening is another register than the one that the day before closed with."""
         self.touched = set[Key]()
-        """Whose gap over midnight has its end, or its beginning, on this day."""
+        """Whose gap over midnight has its end, or its beginning, on this day; of one that is looked at again, all."""
         self._rows = self._held = 0
         self._evaluated, self._not_evaluated = Counter[str](), Counter[str]()
         self._failed, self._warned = Counter[str](), Counter[str]()
         self._ratios: list[Mapping[str, many.Counts]] = []
 
-    def note(self, day: Day, verdicts: Verdicts, links: Sequence[Link], parameters: Parameters) -> None:
+    def note(self, seen: Look, verdicts: Verdicts, links: Links, parameters: Parameters) -> None:
         """What the rules said of some rows."""
+        day = seen.day
         self._rows += len(day)
         self._evaluated.update(verdicts.evaluated)
         self._not_evaluated.update(verdicts.not_evaluated)
@@ -48,10 +50,10 @@ class Tally:
         for (code, severity), rows in said.items():
             counted = self._failed if severity == FAIL else self._warned
             counted[code] += len(np.unique(np.concatenate(rows)))
-        self._ratios.append(many.ratios(look(day), parameters))
+        self._ratios.append(many.ratios(seen, parameters))
         self._note_midnight(day, links, parameters)
 
-    def _note_midnight(self, day: Day, links: Sequence[Link], parameters: Parameters) -> None:
+    def _note_midnight(self, day: Day, links: Links, parameters: Parameters) -> None:
         opens = int(day.times[0])
         held, contradicted, touched = (np.zeros(len(day), np.bool_) for _ in range(3))
         for channel, registers in day.stack.registers.items():
@@ -61,8 +63,8 @@ class Tally:
             contradicted |= both & (np.abs(registers[:, 0] - before.register_wh) > parameters.sum.tolerance_wh)
             touched |= before.there & (before.at < opens) & there.any(axis=1)
         self._held += int(held.sum())
-        self.contradicted |= {key_of(links[row]) for row in np.flatnonzero(contradicted).tolist()}
-        self.touched |= {key_of(links[row]) for row in np.flatnonzero(touched).tolist()}
+        self.contradicted |= keys_of(links.take(contradicted))
+        self.touched |= keys_of(links if self._is_again else links.take(touched))
 
     def counted(self, done: Volumes) -> Volumes:
         """The same, its quarters counted."""
@@ -112,6 +114,11 @@ class Tally:
             warned=sum(one.rows for one in odd),
             reason=reason,
         )
+
+
+def keys_of(links: Links) -> set[Key]:
+    """Those of many."""
+    return {key_of(link) for link in links}
 
 
 def key_of(link: Link) -> Key:

@@ -108,10 +108,11 @@ def ratios(look: Look, parameters: Parameters) -> dict[str, Counts]:
     total, mean_wh = look.totals[IMPORT], state["mean_import_wh"]
     wanted = total.whole & (state["mean_days"] >= parameters.usage.least_days)
     wanted &= mean_wh >= parameters.usage.least_wh
-    names, which = np.unique(np.array(cohort, np.str_), return_inverse=True)
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(cohort))}
+    which = np.array([numbers[name] for name in cohort], np.int64)
     percent = np.minimum(100 * total.energy_wh[wanted] // mean_wh[wanted], BINS - 1)
-    counts = np.bincount(which[wanted] * BINS + percent, minlength=len(names) * BINS).reshape(-1, BINS)
-    return {name: counts[place] for place, name in enumerate(names.tolist()) if name}
+    counts = np.bincount(which[wanted] * BINS + percent, minlength=len(numbers) * BINS).reshape(-1, BINS)
+    return {name: counts[place] for name, place in numbers.items() if name}
 
 
 def counted(pieces: Iterable[Mapping[str, Counts]]) -> dict[str, Counts]:
