@@ -14,6 +14,7 @@ from pathlib import Path
 from bench import (
     audit,
     database,
+    day,
     gate,
     hostile,
     leak,
@@ -88,6 +89,7 @@ def main() -> None:
         "audit": audit.main,
         "gate": gate.main,
         "rules": rules.main,
+        "day": day.main,
         "settle": settle.main,
     }
     if sys.argv[1:2] and sys.argv[1] in parts:

@@ -188,6 +188,7 @@ def _eve(home: Home, ids: Integers, opening: Mapping[str, Integers]) -> None:
 
 def _market(home: Home, path: Path, eans: list[str]) -> None:
     """Who answers for whom, and what flowed into each area."""
+
     def said(kind: Kind, header: str, lines: Iterator[str]) -> None:
         file = path.parent / f"{kind}.csv"
         with file.open("w") as out:

@@ -1,30 +1,38 @@
 """``python -m bench rules``: a day of a fleet judged by every rule that looks at one day, in both directions, on two threads.
 
-Stacks are made outside the clock: a few that differ are judged again and again until as many meters were. Beside it stands
-the floor: one pass of numpy over both matrices of registers, by the same threads. With ``--faults`` a part of the meters has
+From memory: stacks are made outside the clock, and a few that differ are judged again and again until as many meters were.
+From stored files: encrypted as they lie there, read a row group at a time by two threads, each of which judges what it has
+read; what else is known of the rows comes from memory, as ``python -m bench day`` measures all of it. Beside both stands the
+floor: one pass of numpy over both matrices of registers, by the same threads. With ``--faults`` a part of the meters has
 something to say of: missing quarters, falling registers, frozen ones, quarters beyond what the connection carries.
 """
 
 import argparse
 import json
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
 from bench.night import peak_mb
-from bench.store import CHANNELS, DAY, QUARTERS, SEED, ZONE, households
+from bench.store import CHANNELS, DAY, QUARTERS, SEED, ZONE, Keys, households
 from kwartier.clock import quarter_ends
 from kwartier.model import STATE, Missing, Stack
+from kwartier.store.encode import Block, encode
+from kwartier.store.files import Files
+from kwartier.store.reader import stacks
+from kwartier.store.versions import with_day
 from kwartier.validate.capacity import capacity_wh
 from kwartier.validate.day import Around, Day, Known
 from kwartier.validate.judging import judge
-from kwartier.validate.parameters import parameters
+from kwartier.validate.parameters import Parameters, parameters
 
 ROWS = 20_000
 STACKS = 4
@@ -43,8 +51,15 @@ class Found:
     failed_rows: int
     rules_s: float
     best_s: float
+    stored_s: float
+    """From stored files."""
+    stored_best_s: float
+    stored_cpu_s: float
+    reading_s: float
+    """The same files read as stacks, and nothing judged."""
     floor_s: float
     ratio: float
+    stored_ratio: float
     loading_s: float
     """The first stack of a process, with what is loaded or compiled for it."""
     peak_mb: int
@@ -76,10 +91,16 @@ def measure(meters: int, rows: int, faults: float, repeats: int) -> Found:
     loading_s = time.perf_counter() - begun
     verdicts = [judge(day, rules) for day in days]
     turns = [days[number % STACKS] for number in range(max(1, meters // rows))]
-    judging, floor = [], []
-    for _ in range(repeats):
-        judging.append(seconds(lambda day: judge(day, rules), turns))
-        floor.append(seconds(one_pass, turns))
+    judging, floor, stored, reading, cpu = [], [], [], [], []
+    with tempfile.TemporaryDirectory() as folder:
+        groups = stored_groups(Path(folder), turns)
+        for _ in range(repeats):
+            judging.append(seconds(lambda day: judge(day, rules), turns))
+            floor.append(seconds(one_pass, turns))
+            begun_cpu = time.process_time()
+            stored.append(seconds(lambda group: group.judged(rules), groups))
+            cpu.append(time.process_time() - begun_cpu)
+            reading.append(seconds(lambda group: group.read(), groups))
     return Found(
         meters=len(turns) * rows,
         rows=rows,
@@ -88,14 +109,66 @@ def measure(meters: int, rows: int, faults: float, repeats: int) -> Found:
         failed_rows=sum(int(one.rejected["import_wh"].any(axis=1).sum()) for one in verdicts) * len(turns) // STACKS,
         rules_s=statistics.median(judging),
         best_s=min(judging),
+        stored_s=statistics.median(stored),
+        stored_best_s=min(stored),
+        stored_cpu_s=statistics.median(cpu),
+        reading_s=statistics.median(reading),
         floor_s=statistics.median(floor),
         ratio=statistics.median(judging) / statistics.median(floor),
+        stored_ratio=statistics.median(stored) / statistics.median(floor),
         loading_s=loading_s,
         peak_mb=peak_mb(),
     )
 
 
-def seconds(work: Callable[[Day], Any], days: Sequence[Day]) -> float:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A row group of a stored file, and what is around its rows."""
+
+    files: Files
+    path: str
+    number: int
+    day: Day
+
+    def read(self) -> Stack:
+        """As the store's reader decodes it."""
+        table = self.files.open(self.path).read(self.number, threads=False)
+        (found,) = stacks([with_day(table, DAY)])
+        return found
+
+    def judged(self, rules: Parameters) -> None:
+        """Read and judged."""
+        judge(replace(self.day, stack=self.read()), rules)
+
+
+def stored_groups(folder: Path, turns: Sequence[Day]) -> list[Group]:
+    """Stacks as encrypted files of a row group each."""
+    files, groups = Files(folder, Keys()), []
+    for number, day in enumerate(turns):
+        path = f"day={DAY}/{number:032}.parquet"
+        table = encode("bench", block_of(day))
+        files.write(path, [table], row_group=len(day))
+        groups.append(Group(files=files, path=path, number=0, day=day))
+    return groups
+
+
+def block_of(day: Day) -> Block:
+    """A stack as the store takes it."""
+    stack = day.stack
+    return Block(
+        ids=stack.ids,
+        known_at=stack.known_at,
+        registers=stack.registers,
+        missing=stack.missing,
+        status=stack.status,
+        clock_status=stack.clock_status,
+    )
+
+
+Turn = TypeVar("Turn")
+
+
+def seconds(work: Callable[[Turn], Any], days: Sequence[Turn]) -> float:
     """How long two threads take for all of them."""
     begun = time.perf_counter()
     with ThreadPoolExecutor(THREADS) as threads:

@@ -106,10 +106,15 @@ def test_connections_and_their_areas_are_told_as_they_were_known(
     moved = write(tmp_path / "moved.csv", row("M2", ean=ean(2), grid_area="elsewhere"))
     registry.import_file(moved, at=LATER)
     both = [ean(1), ean(2)]
-    assert registry.areas_on(DAY) == (both, ["", "elsewhere"])
-    assert registry.areas_on(DAY, known=LATER - 1) == (both, ["", ""])
-    assert registry.areas_on(DAY, known=AT - 1) == ([], [])
-    assert Registry(engine, dso="another").areas_on(DAY) == ([], [])
+    assert areas(registry) == (both, ["", "elsewhere"])
+    assert areas(registry, LATER - 1) == (both, ["", ""])
+    assert areas(registry, AT - 1) == ([], [])
+    assert areas(Registry(engine, dso="another")) == ([], [])
+
+
+def areas(registry: Registry, known: int | None = None) -> tuple[list[str], list[str]]:
+    names, area = registry.areas_on(DAY, known=known)
+    return [name.decode() for name in names.tolist()], [area.texts[code] for code in area.codes.tolist()]
 
 
 def test_a_file_that_is_older_than_a_plan_leaves_the_plan_alone(

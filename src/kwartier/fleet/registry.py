@@ -21,9 +21,10 @@ from kwartier.fleet.importing import Imported
 from kwartier.fleet.modules import ImportedModules, Supplied
 from kwartier.fleet.mutations import Exchange
 from kwartier.fleet.readout import Mode, Stated
-from kwartier.fleet.standing import Standing, standing
+from kwartier.fleet.standing import Coded, Standing, named, standing
 from kwartier.fleet.versions import BATCH
 from kwartier.model import Meter
+from kwartier.names import Names
 from kwartier.tables import FOREVER, connections, meters
 from kwartier.tables import modules as modules_table
 
@@ -107,7 +108,7 @@ class Registry:
         with reading(self._engine) as connection:
             return mutations.exchanges_on(connection, day, self._dso, known)
 
-    def areas_on(self, day: date, *, known: int | None = None) -> tuple[Sequence[str], Sequence[str]]:
+    def areas_on(self, day: date, *, known: int | None = None) -> tuple[Names, Coded]:
         """Every connection of a local day, by EAN, and the grid area of each, in columns."""
         believed = connections.c.known_until == FOREVER
         if known is not None:
@@ -115,9 +116,8 @@ class Registry:
         query = select(connections.c.ean, connections.c.grid_area).where(believed)
         query = query.where(connections.c.valid_from <= day, connections.c.valid_to > day).order_by(connections.c.ean)
         query = query.where(connections.c.dso == self._dso) if self._dso else query
-        with rowfile.paused_collection(), reading(self._engine) as connection:
-            rows = connection.execute(query).all()
-        return ([row[0] for row in rows], [row[1] for row in rows])
+        with reading(self._engine) as connection:
+            return named(connection, query)
 
     def metering_exchanged(self, start: date, end: date) -> Mapping[str, Sequence[date]]:
         """By meter on which local days its metering module was exchanged: its registers started anew."""

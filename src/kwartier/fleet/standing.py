@@ -63,6 +63,18 @@ def standing(connection: Connection, query: Select[tuple[str, ...]]) -> Standing
     )
 
 
+def named(connection: Connection, query: Select[tuple[str, str]]) -> tuple[Names, Coded]:
+    """What a query finds: names, and the text of each."""
+    names, coding = list[Names](), _Coding()
+    with paused_collection():
+        for page in connection.execution_options(yield_per=PAGE).execute(query).partitions(PAGE):
+            some, texts = zip(*page, strict=True)
+            names.append(names_of(some))
+            coding.add(texts)
+    every = chained(names)
+    return every, coding.made(np.ones(len(every), np.bool_))
+
+
 class _Coding:
     """Numbers for texts, in the order in which they are met."""
 

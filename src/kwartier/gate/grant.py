@@ -328,9 +328,7 @@ class Grant:
         places = places_of(self._rooms.registry.on_day(day))
         return sums_of(day, read, places=places, terms=terms, blocks=Blocks(self._rooms.engine))
 
-    def _many(
-        self, day: date, area: str, picked: Picked | None = None
-    ) -> Callable[[], Iterator[tuple[Stack, Links]]]:
+    def _many(self, day: date, area: str, picked: Picked | None = None) -> Callable[[], Iterator[tuple[Stack, Links]]]:
         """What reads the fleet on one local day, once that is written down."""
         reader = self._reaching(day)
         version = reader.version

@@ -29,8 +29,10 @@ def side_of(column: Column, count: int, length: int) -> Bytes2:
     side: Bytes2 = np.zeros((count, length), np.uint8)
     first = 0
     for chunk in column.chunks if isinstance(column, pyarrow.ChunkedArray) else (column,):
-        there = np.asarray(pc.is_valid(chunk))
-        if there.any():
+        if not chunk.null_count:
+            side[first : first + len(chunk)] = _octets(chunk).reshape(-1, length)
+        elif chunk.null_count < len(chunk):
+            there = np.asarray(pc.is_valid(chunk))
             side[first : first + len(chunk)][there] = _octets(chunk.drop_null()).reshape(-1, length)
         first += len(chunk)
     return side

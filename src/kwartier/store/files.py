@@ -6,6 +6,7 @@ that was put in another's place are refused alike.
 
 import os
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -57,13 +58,18 @@ class Files:
         return size
 
     def _write(self, whole: Path, path: str, pieces: Iterable[pyarrow.Table], row_group: int) -> int:
-        with whole.open("xb") as out:
+        with whole.open("xb") as out, ThreadPoolExecutor(1) as beside:
             writer: pq.ParquetWriter | None = None
+            written: Future[None] | None = None
+            # While one piece is compressed the next one is made.
             for piece in pieces:
                 writer = writer or self._writer(path, out, piece.schema)
-                writer.write_table(piece, row_group_size=row_group)
-            if writer is None:
+                if written is not None:
+                    written.result()
+                written = beside.submit(writer.write_table, piece, row_group_size=row_group)
+            if writer is None or written is None:
                 raise ValueError("a file of no pieces")
+            written.result()
             writer.close()
             out.flush()
             os.fsync(out.fileno())

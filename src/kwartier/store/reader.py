@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow
 import pyarrow.compute as pc
 
 from kwartier.model import Beside, Missing, Stack
+from kwartier.store.ahead import ahead
 from kwartier.store.columns import side_of
 from kwartier.store.files import FileKeys, Files
 from kwartier.store.log import Log
 from kwartier.store.months import Months, covered
 from kwartier.store.pins import Pins
-from kwartier.store.rows import Bytes2, Integers, registers_of
+from kwartier.store.rows import Bytes2, Integers, Mask, registers_of
 from kwartier.store.schema import CHANNELS
 from kwartier.store.versions import Picked, is_last, is_picked, latest, with_day
 
@@ -84,13 +86,17 @@ class Reader:
         ids = np.concatenate([head["id"].to_numpy() for head in heads] or [np.zeros(0, np.int64)])
         versions = np.concatenate([head["version"].to_numpy() for head in heads] or [np.zeros(0, np.int32)])
         wanted = is_last(ids, versions) if picked is None else is_picked(ids, versions, picked)
+        yield from ahead(self._chosen(paths, wanted, day))
+
+    def _chosen(self, paths: Sequence[str], wanted: Mask, day: date) -> Iterator[Stack]:
         first = 0
         for path in paths:
             for piece in self._files.pieces(path):
                 chosen = wanted[first : first + piece.num_rows]
                 first += piece.num_rows
                 if chosen.any():
-                    yield from stacks([with_day(piece.filter(pyarrow.array(chosen)), day)])
+                    some = piece if chosen.all() else piece.filter(pyarrow.array(chosen))
+                    yield from stacks([with_day(some, day)])
 
     def ids(self, day: date) -> Integers:
         """The id of every row of a local day, every version counted."""
@@ -133,10 +139,12 @@ def _decode(table: pyarrow.Table, length: int, kind: int) -> list[Stack]:
         if not kind >> place & 1:
             continue
         reasons = side_of(table[f"missing_{name}"], count, length)
-        steps = _integers(pc.list_flatten(table[name])).reshape(count, length - 1)
-        opening = _integers(table[f"opening_{name}"])
+        steps = _filled(pc.list_flatten(table[name])).reshape(count, length - 1)
+        opening = np.asarray(_filled(table[f"opening_{name}"]), np.int64)
         found = registers_of(opening, steps, [base[1:] for base in bases if base[0] == place])
-        registers[name] = np.where(reasons == Missing.PRESENT, found, 0)
+        if reasons.any():
+            found[reasons != Missing.PRESENT] = 0
+        registers[name] = found
         missing[name] = reasons
     status, clock_status = side_of(table["status"], count, length), side_of(table["clock_status"], count, length)
     ids, known_at = table["id"].to_numpy(), table["known_at"].to_numpy()
@@ -160,13 +168,17 @@ def _decode(table: pyarrow.Table, length: int, kind: int) -> list[Stack]:
     ]
 
 
-def _integers(column: Column) -> Integers:
-    filled: Column = pc.fill_null(column, 0)  # type: ignore[type-var, assignment]  # the stubs know no filling with a number
-    return np.asarray(filled.to_numpy(), np.int64)
+def _filled(column: Column) -> npt.NDArray[np.integer[Any]]:
+    """Whole numbers as they are stored, 0 for null."""
+    if column.null_count:
+        column = pc.fill_null(column, 0)  # type: ignore[type-var, assignment]  # the stubs know no filling with a number
+    return np.asarray(column.to_numpy())
 
 
 def _beside(table: pyarrow.Table) -> dict[int, tuple[Beside, ...]]:
     column = table["beside"]
+    if column.null_count == len(column):
+        return {}
     rows = np.flatnonzero(pc.is_valid(column).to_numpy())
     several = column.take(pyarrow.array(rows, pyarrow.int64())).to_pylist()
     return {row: tuple(map(_as_it_came, found or ())) for row, found in zip(rows.tolist(), several, strict=True)}
@@ -184,6 +196,8 @@ def _as_it_came(row: Mapping[str, int | None]) -> Beside:
 def _bases(table: pyarrow.Table) -> list[tuple[int, int, int, int]]:
     """Where runs begin anew: (channel, row, place, register)."""
     column = table["bases"]
+    if column.null_count == len(column):
+        return []
     rows = np.flatnonzero(pc.is_valid(column).to_numpy())
     found = []
     for row, bases in zip(rows.tolist(), column.take(pyarrow.array(rows, pyarrow.int64())).to_pylist(), strict=True):

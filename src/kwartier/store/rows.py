@@ -6,6 +6,7 @@ itself and the entry beside it is 0.
 """
 
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,10 +35,11 @@ def differences(registers: Integers, present: Mask) -> tuple[Integers, Mask]:
     return np.where(here & ~base, found, 0), base
 
 
-def registers_of(opening: Integers, found: Integers, bases: list[tuple[int, int, int]]) -> Integers:
+def registers_of(opening: Integers, found: npt.NDArray[np.integer[Any]], bases: list[tuple[int, int, int]]) -> Integers:
     """The registers of a stack of days; ``bases`` are (row, place, register). Where a value is missing, the last one."""
-    whole = np.concatenate([opening[:, None], found], axis=1)
-    whole = np.cumsum(whole, axis=1)
+    whole = np.empty((len(opening), found.shape[1] + 1), np.int64)
+    whole[:, 0], whole[:, 1:] = opening, found
+    np.cumsum(whole, axis=1, out=whole)
     for row, place, register in sorted(bases):
         whole[row, place:] += np.int64(register) - whole[row, place]
     return whole

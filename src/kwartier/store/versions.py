@@ -23,6 +23,8 @@ def latest(table: pyarrow.Table) -> pyarrow.Table:
     """The last version of each day and id, in the order of days and ids; the rows have their days."""
     ids, versions = table["id"].to_numpy(), table["version"].to_numpy()
     days = table["day"].cast(pyarrow.int32()).to_numpy()
+    if (ids[1:] > ids[:-1]).all() and (days[1:] == days[:-1]).all():  # as a rewrite leaves them
+        return table
     order = np.lexsort((np.arange(len(ids)), versions, ids, days))
     ids, days = ids[order], days[order]
     is_next = (ids[1:] != ids[:-1]) | (days[1:] != days[:-1])

@@ -19,6 +19,7 @@ from kwartier.market.columns import Kind
 from kwartier.market.market import Market
 from kwartier.market.series import Series
 from kwartier.model import Times
+from kwartier.names import Names
 from kwartier.service.home import Home
 from kwartier.settle.conservation import Bounds
 from kwartier.settle.inputs import AREA_ENERGIES, CONNECTIONS, FRACTIONS, METERS, SUPPLIES, Inputs, eans, inputs
@@ -45,10 +46,11 @@ def gathered(home: Home, basis: Basis, work: Work) -> Inputs:
     day, market, revision = basis.day, Market(home.engine), basis.market_revision
     times = quarter_ends(day, day + ONE_DAY, home.settings.timezone)
     names, areas = home.registry.areas_on(day, known=basis.known)
+    area = pyarrow.DictionaryArray.from_arrays(areas.codes, pyarrow.array(areas.texts, pyarrow.string()))
     return inputs(
         day=day,
         times=times,
-        connections=pyarrow.table([names, areas], schema=CONNECTIONS),
+        connections=pyarrow.table([_texts(names), area.cast(pyarrow.string())], schema=CONNECTIONS),
         meters=_meters(work),
         supplies=_supplies(market, day, revision),
         infeed=_rows(market.energies(Kind.INFEED, times[1:], revision), times, AREA_ENERGIES),
@@ -59,7 +61,7 @@ def gathered(home: Home, basis: Basis, work: Work) -> Inputs:
 
 def _meters(work: Work) -> pyarrow.Table:
     """In the order of connections, as the other tables are."""
-    columns = [pyarrow.array(work.ids), pyarrow.array(work.eans).cast(pyarrow.string()), pyarrow.array(work.usable)]
+    columns = [pyarrow.array(work.ids), _texts(work.eans), pyarrow.array(work.usable)]
     table = pyarrow.table(columns, schema=METERS)
     return table.take(np.argsort(eans(table), kind="stable"))
 
@@ -86,6 +88,10 @@ def _rows(found: Mapping[Key, Series], times: Times, schema: pyarrow.Schema) -> 
         ]
         pieces.append(pyarrow.table(columns, schema=schema))
     return pyarrow.concat_tables(pieces)
+
+
+def _texts(names: Names) -> "pyarrow.Array[pyarrow.StringScalar]":
+    return pyarrow.array(names).cast(pyarrow.string())
 
 
 def _same(text: str, count: int) -> pyarrow.StringArray:
