@@ -125,8 +125,8 @@ def scans(home: Home, pairs: int) -> tuple[list[float], list[float], list[float]
     for number in range(pairs + 1):
         begun = time.perf_counter()
         reader, ids = Reader(home.store_folder, home.day_keys), Ids(home.engine)
-        links = ids.links_of(np.unique(reader.ids(DAY)).tolist(), DAY.year)
-        alone = sum(len([links[one] for one in stack.ids.tolist()]) for stack in reader.scan(DAY))
+        links = ids.within(np.unique(reader.ids(DAY)), DAY.year)
+        alone = sum(len(links.of(stack.ids)) for stack in reader.scan(DAY))
         between = time.perf_counter()
         grant = home.gate.open(actor=who, purpose="settlement", scope=scope, reason="bench")
         through = sum(len(links) for _, links in grant.day(DAY))

@@ -67,3 +67,7 @@ def test_what_answers_for_a_meter_is_its_communication_module_on_the_day(registr
     registry.import_modules(write(tmp_path / "modules.csv", *rows), at=AT)
     assert registry.kinds(["M1", "M2", "M3"], date(2026, 1, 31)) == {"M1": "Alpha 1.0"}
     assert registry.kinds(["M1", "M2", "M3"], date(2026, 2, 1)) == {"M1": "Alpha 2.0"}
+    for day, firmware in ((date(2026, 1, 31), "Alpha 1.0"), (date(2026, 2, 1), "Alpha 2.0")):
+        there = registry.standing_on(day)
+        kinds = dict(zip(there.meters.tolist(), (there.kind.texts[code] for code in there.kind.codes), strict=True))
+        assert (kinds[b"M1"], kinds[b"M2"]) == (firmware, "")

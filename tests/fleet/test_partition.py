@@ -86,6 +86,14 @@ OPERATIONS: dict[str, Callable[[Registry, Path], None]] = {
     "meter": lambda registry, _: refused(lambda: registry.meter(THEIRS)),
     "meters": lambda registry, _: empty(registry.meters([THEIRS], DAY)),
     "on_day": lambda registry, _: empty([one for one in registry.on_day(DAY) if one.meter != "O1"]),
+    "areas_on": lambda registry, _: empty(
+        [one for one in registry.areas_on(DAY)[0].tolist() if one != ean(1).encode()]
+    ),
+    "exchanges_on": lambda registry, _: empty(list(registry.exchanges_on(DAY))),
+    "metering_exchanged": lambda registry, _: empty(list(registry.metering_exchanged(DAY, NEXT))),
+    "standing_on": lambda registry, _: empty(
+        [one for one in registry.standing_on(DAY).meters.tolist() if one != b"O1"]
+    ),
     "kinds": lambda registry, _: empty(list(registry.kinds([THEIRS], DAY))),
     "meters_of": lambda registry, _: empty(registry.meters_of(ean(2), DAY, NEXT)),
     "list": lambda registry, _: listed(registry),

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 from sqlalchemy import Engine, delete
 
 from kwartier.database import writing
 from kwartier.errors import StateError
 from kwartier.gate import ids as room
-from kwartier.gate.ids import Ids, Link
+from kwartier.gate.ids import Ids, Link, Links
 from kwartier.tables import reading_ids
 
 WANTED = [("E1", "M1", 2025), ("E1", "M1", 2026), ("E1", "M2", 2026), ("E2", "M3", 2026)]
@@ -55,6 +56,28 @@ def test_deleting_the_row_ends_the_link(engine: Engine) -> None:
         connection.execute(delete(reading_ids).where(reading_ids.c.ean == "E2"))
     assert Ids(engine).links_of([before]) == {}
     assert given(engine)[Link("E2", "M3", 2026)] != before
+
+
+def test_many_ids_of_a_year_are_columns_in_the_order_of_ids(engine: Engine) -> None:
+    found = {identity: link for link, identity in given(engine).items()}
+    own = {identity: link for identity, link in found.items() if link.year == 2026}
+    asked = np.array(sorted([*found, 12345]), np.int64)
+    for many in (room.MANY, 1):  # one by one, and by going through the year
+        with patch.object(room, "MANY", many):
+            links = Ids(engine).within(asked, 2026)
+        assert dict(zip(links.ids.tolist(), links, strict=True)) == own
+        assert links.ids.tolist() == sorted(own)
+        assert len(Ids(engine).within(np.zeros(0, np.int64), 2026)) == 0
+
+
+def test_links_in_columns_are_links_when_they_are_asked_for() -> None:
+    links = Links.made({7: Link("E2", "M3", 2026), -5: Link("E1", "M10", 2026), 9: Link("E1", "M2", 2026)}, 2026)
+    assert links.ids.tolist() == [-5, 7, 9]
+    assert [links[0], links[-1]] == [Link("E1", "M10", 2026), Link("E1", "M2", 2026)]
+    assert list(links[1:]) == [Link("E2", "M3", 2026), Link("E1", "M2", 2026)]
+    assert list(links.take(links.eans == b"E1")) == [Link("E1", "M10", 2026), Link("E1", "M2", 2026)]
+    assert list(links.of(np.array([9, -5], np.int64))) == [Link("E1", "M2", 2026), Link("E1", "M10", 2026)]
+    assert "E1" not in repr(links)
 
 
 def test_a_number_that_is_taken_is_drawn_again(engine: Engine) -> None:

@@ -90,7 +90,7 @@ def _rows(found: Mapping[Key, Series], times: Times, schema: pyarrow.Schema) -> 
     return pyarrow.concat_tables(pieces)
 
 
-def _texts(names: Names) -> "pyarrow.Array[pyarrow.StringScalar]":
+def _texts(names: Names) -> "pyarrow.Array[pyarrow.Scalar[pyarrow.DataType]]":
     return pyarrow.array(names).cast(pyarrow.string())
 
 
