@@ -55,8 +55,9 @@ def run(
     """
     from kwartier.service.home import open_home
     from kwartier.service.identity import actor
+    from kwartier.service.validating.chosen import Again
     from kwartier.service.validating.due import validate_due
-    from kwartier.service.validating.run import Again, validate
+    from kwartier.service.validating.run import validate
 
     outcomes: list[Outcome] = []
     with open_home(home_folder(home)) as opened:

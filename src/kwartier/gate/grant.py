@@ -412,6 +412,14 @@ class Grant:
         )
         return Fleet(self._volumes(), reach, run)
 
+    def newer(self, day: date, run: int) -> dict[int, Link]:
+        """Whose latest readings of a local day are not those that a run made volumes of; of none of them anything is shown."""
+        ids, versions = self._of_many(day).versions(day)
+        known, made_of = self._volumes().made_of(day, run)
+        place = np.minimum(np.searchsorted(known, ids), max(0, len(known) - 1))
+        same = (known[place] == ids) & (made_of[place] == versions) if len(known) else np.zeros(len(ids), np.bool_)
+        return self._links(day, ids[~same].tolist(), self.scope.area)
+
     def reached(self, day: date, links: dict[int, Link]) -> dict[int, Link]:
         """Those of some links that the grant reaches on a local day, and of which nothing of that day was erased."""
         within = self._within(day, links, self.scope.area)

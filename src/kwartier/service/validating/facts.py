@@ -1,7 +1,7 @@
 """What the registry says of the meters of a local day, looked up once and cut out for each stack of readings."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import lru_cache
@@ -10,7 +10,7 @@ import numpy as np
 
 from kwartier.errors import InputError
 from kwartier.gate.ids import Link
-from kwartier.model import Registers, Times
+from kwartier.model import Meter, Registers, Times
 from kwartier.service.home import Home
 from kwartier.validate.capacity import capacity_wh
 from kwartier.validate.day import NEVER_ASKED, Mask
@@ -58,12 +58,15 @@ class Facts:
         return {row: self.exchanges[link.meter] for row, link in enumerate(links) if link.meter in self.exchanges}
 
 
-def facts_of(home: Home, day: date, times: Times) -> Facts:
-    """The facts of a day; ``times``: its quarter ends. Raises ``InputError`` mixed-days for meters of another time zone."""
+def facts_of(home: Home, day: date, times: Times, meters: Iterable[Meter]) -> Facts:
+    """The facts of some meters of a day; ``times``: its quarter ends.
+
+    Raises ``InputError`` mixed-days for meters of another time zone.
+    """
     size = lru_cache(maxsize=MAX_CAPACITIES)(capacity_wh)
     zone, others = home.settings.timezone, 0
     eans, capacity, transformer = {}, {}, {}
-    for meter in home.registry.on_day(day):
+    for meter in meters:
         others += meter.timezone != zone
         eans[meter.meter] = meter.ean
         capacity[meter.meter] = size(meter.capacity) if meter.capacity else 0
