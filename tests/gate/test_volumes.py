@@ -392,3 +392,45 @@ def test_work_is_of_one_version_although_others_store_meanwhile(
     assert not work.usable.all()
     assert read(work) == taken(street.latest())
     assert grant.work(DAY).usable.all()
+
+
+# What is looked up of the readings themselves.
+
+
+def test_readings_are_looked_up_by_their_ids_and_that_is_written_down(street: Street) -> None:
+    grant = street.open()
+    some = [street.ids[number, 2026] for number in (1, 3)]
+    shown = list(grant.look_up(some, DAY))
+    assert {identity for stack, _ in shown for identity in stack.ids.tolist()} == set(some)
+    assert [street.homes(links) for _, links in shown] == [{1, 3}]
+    assert [(one["kind"], one["count"]) for one in street.log.told] == [("bulk", 2)]
+    assert list(grant.look_up([street.ids[1, 2027]], DAY)) == [], "ids of another year are none of this day"
+    zuid = street.open(dso="Zuid")
+    assert [street.homes(links) for _, links in zuid.look_up([*some, street.ids[2, 2026]], DAY)] == [{2}]
+
+
+def test_whose_readings_are_newer_than_what_a_run_made_of_them(street: Street) -> None:
+    grant, ids = street.open(), [street.ids[number, 2026] for number in range(HOMES)]
+    made = replace(
+        street.stored[10, DAY],
+        state={**street.stored[10, DAY].state, "raw_version": np.ones(HOMES, np.int64)},
+    )
+    Validated(street.folder / "store", Keys()).append(20, DAY, [made])
+    assert grant.newer(DAY, 20) == {}
+    raw = Store(street.folder / "store", Keys())
+    raw.append("late", [entry(ids[2], readings(DAY, NEXT, first_wh=7_000))])
+    found = street.open().newer(DAY, 20)
+    assert list(found) == [ids[2]]
+    assert street.homes(list(found.values())) == {2}
+    assert street.open(dso="Noord").newer(DAY, 20) == {}, "it is another operator's"
+
+
+def test_some_links_are_cut_down_to_whom_a_grant_reaches(street: Street) -> None:
+    links = {street.ids[number, 2026]: Link(somebodys(number), f"m{number}", 2026) for number in range(HOMES)}
+    grant = street.open()
+    assert grant.reached(DAY, links) == links
+    assert street.homes(list(street.open(dso="Noord").reached(DAY, links).values())) == {1, 3, 5}
+    with writing(street.engine) as connection:
+        gone = {"request": "r", "reading": street.ids[1, 2026], "valid_from": DAY, "valid_to": NEXT}
+        connection.execute(insert(erasures), [gone])
+    assert street.homes(list(street.open().reached(DAY, links).values())) == set(range(HOMES)) - {1}
