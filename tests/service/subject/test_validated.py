@@ -130,7 +130,7 @@ def test_a_grant_that_shows_no_quarters_shows_no_volumes(tmp_path: Path) -> None
             ({"resolution": Resolution.DAY}, "too-fine"),
             ({"channels": ("import_wh",)}, "out-of-scope"),
         ):
-            scope = Scope(start=DAY, end=NEXT, eans=(ean(1),), **more)  # type: ignore[arg-type]  # one of the two
+            scope = Scope(start=DAY, end=NEXT, eans=(ean(1),), **more)
             grant = street.home.gate.open(actor=TESTER, purpose="customer", scope=scope)
             with pytest.raises(Denied) as denied:
                 grant.own_volumes({DAY: 1})
