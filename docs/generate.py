@@ -14,6 +14,7 @@ from typing import TypeVar
 import typer.core
 import typer.main
 from drawn import completeness_picture, day_picture
+from told import ESTIMATION, RUNS
 
 from kwartier.cli import app
 from kwartier.cosem import companion as companions
@@ -30,6 +31,9 @@ from kwartier.service.alerting.worklist import causes
 from kwartier.service.reports.dictionary import dictionary
 from kwartier.service.reports.page import markdown, markdown_section
 from kwartier.service.reports.register import purpose_section
+from kwartier.service.validating.due import MAX_AGO_DAYS
+from kwartier.service.validating.facts import LOOK_AHEAD
+from kwartier.service.validating.run import MAX_HISTORY
 from kwartier.validate.estimate.methods import METHODS
 from kwartier.validate.estimate.parameters import WEEKDAYS, estimation
 from kwartier.validate.estimate.plan import MAX_GAP_DAYS
@@ -327,6 +331,10 @@ def rule_page() -> Iterator[str]:
                 for field in fields(numbers)
             ),
         )
+    yield "## Runs"
+    yield ""
+    yield from RUNS.format(ahead=LOOK_AHEAD, ago=MAX_AGO_DAYS, reach=MAX_HISTORY).splitlines()
+    yield ""
     yield "## What a stack of rows costs"
     yield ""
     yield "`python -m bench rules` judges a million meters in memory. Rules over quarters that the screen knows look only at"
@@ -349,7 +357,7 @@ def _shown(value: object) -> str:
 def estimation_page() -> Iterator[str]:
     """What is put in the place of quarters that are not known."""
     yield MADE.format(
-        source="`src/kwartier/validate/estimate/methods.py`, `src/kwartier/validate/estimation.toml` and `docs/generate.py`"
+        source="`src/kwartier/validate/estimate/methods.py`, `src/kwartier/validate/estimation.toml` and `docs/told.py`"
     )
     newest = estimation()[-1]
     numbers = {"linear_quarters": newest.linear_quarters, "like_days": newest.like_days}
@@ -385,43 +393,6 @@ def estimation_page() -> Iterator[str]:
 
 def _number(value: object) -> object:
     return ", ".join(value) if isinstance(value, tuple) else value
-
-
-ESTIMATION = """\
-What is not known of a quarter is put there by a method, and says so. A *gap* is a stretch of one channel of one meter without
-volumes that can be used: registers are missing, or a rule has rejected them. It runs from one known register to the next, also
-over midnight, and import and export have their own gaps.
-
-**Energy.** Where both registers are known, what went through the meter is exact, and only how it was spread is estimated:
-quality `calculated`. The parts of all days of a gap come from one split of the whole, by the largest remainder, ties to the
-earliest quarter; they add up to the difference of the registers to the watt-hour. Not so across a register that starts anew,
-over a difference below zero or beyond what the connection can carry, over more than {max_gap_days} days, or where a rule
-doubts the registers themselves: then quality `estimated`, day by day, until the truth comes and a later run supersedes it.
-
-**Midnight.** Where a rejected stretch reaches midnight and no register stands there, it is cut at the last one that is known
-before, and after midnight at the first: these are what the run of the day beside it is told of. A straight line over midnight
-needs the status of the row on the other side, and an outage in a gap over midnight has to be told to both runs.
-
-**Like days** are earlier days that were measured as a whole, in both directions, without power failure or exchange. For each
-local day of a gap, days before the gap are looked at, the nearest first.
-
-**Days of 92 and 100 quarters.** A shape is laid over a day by the local clock. Only days of 96 quarters lend one. The hour that
-the clock skips is left out; the hour that it shows twice takes the same shape twice. Profiles know their quarters in UTC.
-
-**Nothing can be done** where there is neither a like day nor a profile, or no register at one end and no year volume: these
-quarters are `missing`, and settlement spreads the connection by profile. A difference of 0 is 0 in every quarter.
-
-**The day's state.** The mean of a day's volume moves, after an eligible day, by the difference divided by the number of
-eligible days so far, at most `mean_days`, rounded to the nearest Wh; so no day has to be read again. Days without use are
-counted over days of which everything is measured or calculated; an estimated day neither counts nor ends the row.
-
-| gap | history | method |
-|---|---|---|
-| 1 hour | any | E2 |
-| 5 hours | {like_days} like days | E3 |
-| 3 days | {like_days} like days for each | E3 |
-| 11 days | any | E5 |
-"""
 
 
 PAGES: Mapping[str, Callable[[], Iterator[str]]] = {

@@ -21,7 +21,6 @@ from tests.conftest import ROOT, skip_unless
 PAGE = ROOT / "docs" / "operations.md"
 UNITS = ROOT / "docs" / "systemd"
 INSTALLED = "/opt/kwartier/bin/"
-SCRIPTS = ("kwartier-with-key", "kwartier-backup")
 SERVICES = sorted(UNITS.glob("*.service"))
 TIMERS = sorted(UNITS.glob("*.timer"))
 HARDENED = {
@@ -37,6 +36,13 @@ HARDENED = {
 }
 WITNESS, PROGRAM = "kwartier-witness", "kwartier"
 SCRIPT_S = 60
+LATELY = ("2026-03-01", "2026-03-02")
+PUBLISHED = (
+    ("2026-02-01", "published", "2020-01-01T00:00:00Z"),
+    ("2026-02-02", "held", "2100-01-01T00:00:00Z"),
+    *((day, "published", "2100-01-01T00:00:00Z") for day in (*LATELY, LATELY[0])),
+)
+"""Versions, some made long ago and some just now: the days of the latter are told, each once."""
 
 
 def written(page: Path) -> Iterator[str]:
@@ -165,6 +171,33 @@ def test_the_backup_script_makes_a_backup_with_the_key_elsewhere_and_drops_old_o
         assert not old.exists()
         assert other.exists()
         made[0].rename(backups / "unfinished")
+
+
+@pytest.mark.parametrize(("falls_short", "code"), [("", 0), ("settle run", 1), ("export validated", 1)])
+def test_the_daily_script_tells_what_was_published_lately_whatever_else_falls_short(
+    tmp_path: Path, falls_short: str, code: int
+) -> None:
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials" / "master.key").write_text("00" * 32, "utf-8")
+    lines = ["date version name state made", *(f"{day} 1 D+1 {state} {made}" for day, state, made in PUBLISHED)]
+    (tmp_path / "versions").write_text("\n".join(lines) + "\n", "utf-8")
+    program = tmp_path / "kwartier"
+    program.write_text(
+        f'''#!/bin/sh
+echo "$*" >> {tmp_path}/asked
+test "$1 $2" = "settle versions" && cat {tmp_path}/versions
+test "$1 $2" != "{falls_short}"
+''',
+        "utf-8",
+    )
+    program.chmod(0o700)
+    environment = {**os.environ, "KWARTIER": f"{program}", "CREDENTIALS_DIRECTORY": f"{tmp_path / 'credentials'}"}
+    words = [f"{UNITS / 'kwartier-settle'}", "2"]
+    ran = subprocess.run(words, check=False, capture_output=True, text=True, timeout=SCRIPT_S, env=environment)
+    assert (ran.returncode, ran.stderr) == (code, "")
+    asked = [line.partition(" --reason")[0] for line in (tmp_path / "asked").read_text("utf-8").splitlines()]
+    told = [f"export {kind} --date {day}" for day in LATELY for kind in ("validated", "aggregated", "account")]
+    assert asked == ["validate run", "settle run", "settle versions", *told]
 
 
 def test_each_alert_has_a_place_in_the_runbook_that_says_what_to_look_at_what_to_do_and_when_it_ends() -> None:

@@ -30,3 +30,14 @@ def run(*words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
         os.umask(before)
     captured = capsys.readouterr()
     return Ran(code=code, out=captured.out, err=captured.err)
+
+
+class Command:
+    """``kwartier ...``"""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self._capsys, self._monkeypatch = capsys, monkeypatch
+
+    def __call__(self, *words: object) -> Ran:
+        """``kwartier WORDS``."""
+        return run(*(str(word) for word in words), capsys=self._capsys, monkeypatch=self._monkeypatch)

@@ -11,7 +11,7 @@ from kwartier.service import identity
 from kwartier.service.home import create_home, open_home
 from kwartier.service.settings import FILE_NAME
 from kwartier.who.actor import Identity
-from tests.cli.test_keys import Command
+from tests.cli.command import Command
 from tests.service.test_identity import supplied, used
 
 PASSWORD = "correct horse battery"

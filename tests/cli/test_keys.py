@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kwartier.service.home import create_home, open_home
-from tests.cli.command import Ran, run
+from tests.cli.command import Command
 from tests.fleet.test_registry import row, write
 
 EK, AK, KEK = "11" * 16, "22" * 16, "33" * 16
@@ -19,16 +19,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("KWARTIER_HOME", str(path))
     create_home(path)
     return path
-
-
-class Command:
-    """``kwartier ...``"""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        self._capsys, self._monkeypatch = capsys, monkeypatch
-
-    def __call__(self, *words: object) -> Ran:
-        return run(*(str(word) for word in words), capsys=self._capsys, monkeypatch=self._monkeypatch)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from kwartier.service.home import create_home
 from kwartier.simulate import truth
 from kwartier.simulate.world import World
-from tests.cli.command import Ran, run
+from tests.cli.command import Command
 from tests.market.files import ENERGY, MARKET, supply, write
 
 DAY = "2026-03-29"
@@ -22,16 +22,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("KWARTIER_HOME", str(path))
     create_home(path)
     return path
-
-
-class Command:
-    """``kwartier ...``"""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        self._capsys, self._monkeypatch = capsys, monkeypatch
-
-    def __call__(self, *words: object) -> Ran:
-        return run(*(str(word) for word in words), capsys=self._capsys, monkeypatch=self._monkeypatch)
 
 
 @pytest.fixture

@@ -13,22 +13,12 @@ from kwartier.model import Quality
 from kwartier.service.home import open_home
 from kwartier.service.two import pairs_of
 from kwartier.who.actor import Actor
-from tests.cli.command import Ran, run
+from tests.cli.command import Command
 from tests.service.validating.a_street import ONE_DAY, ZONE, Street, a_street, ean
 from tests.somebody import TESTER
 
 DAY = date(2025, 11, 19)
 PIET = Actor(name="os:piet", roles=TESTER.roles, via="os")
-
-
-class Command:
-    """``kwartier ...``"""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        self._capsys, self._monkeypatch = capsys, monkeypatch
-
-    def __call__(self, *words: object) -> Ran:
-        return run(*(str(word) for word in words), capsys=self._capsys, monkeypatch=self._monkeypatch)
 
 
 @pytest.fixture

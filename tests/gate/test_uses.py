@@ -16,7 +16,8 @@ from kwartier.database import writing
 from kwartier.errors import Denied, InputError, StateError
 from kwartier.fleet.readout import Mode, state
 from kwartier.gate import permissions
-from kwartier.gate.grant import APPROVED, Gate, what
+from kwartier.gate.asked import what
+from kwartier.gate.grant import APPROVED, Gate
 from kwartier.gate.holds import Holds
 from kwartier.gate.ids import Ids
 from kwartier.gate.members import FOLDER, Members

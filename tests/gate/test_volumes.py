@@ -1,7 +1,7 @@
 """Volumes are shown to whom readings would be, of whom a grant reaches, and written down before."""
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from kwartier.fleet.registry import Registry
 from kwartier.gate import volumes as room
 from kwartier.gate.grant import Gate, Grant
 from kwartier.gate.holds import Holds
-from kwartier.gate.ids import Ids, Link
+from kwartier.gate.ids import Ids, Link, Links
 from kwartier.gate.members import FOLDER, Members
 from kwartier.gate.policy import Scope
 from kwartier.gate.purposes import Hold, Resolution, Source
@@ -71,7 +71,7 @@ class Street:
         self.log.records.clear()
         return found
 
-    def homes(self, links: list[Link]) -> set[int]:
+    def homes(self, links: Sequence[Link]) -> set[int]:
         assert {link.ean for link in links} <= set(map(somebodys, range(HOMES)))
         return {int(link.meter[1:]) for link in links}
 
@@ -392,3 +392,45 @@ def test_work_is_of_one_version_although_others_store_meanwhile(
     assert not work.usable.all()
     assert read(work) == taken(street.latest())
     assert grant.work(DAY).usable.all()
+
+
+# What is looked up of the readings themselves.
+
+
+def test_readings_are_looked_up_by_their_ids_and_that_is_written_down(street: Street) -> None:
+    grant = street.open()
+    some = [street.ids[number, 2026] for number in (1, 3)]
+    shown = list(grant.look_up(some, DAY))
+    assert {identity for stack, _ in shown for identity in stack.ids.tolist()} == set(some)
+    assert [street.homes(links) for _, links in shown] == [{1, 3}]
+    assert [(one["kind"], one["count"]) for one in street.log.told] == [("bulk", 2)]
+    assert list(grant.look_up([street.ids[1, 2027]], DAY)) == [], "ids of another year are none of this day"
+    zuid = street.open(dso="Zuid")
+    assert [street.homes(links) for _, links in zuid.look_up([*some, street.ids[2, 2026]], DAY)] == [{2}]
+
+
+def test_whose_readings_are_newer_than_what_a_run_made_of_them(street: Street) -> None:
+    grant, ids = street.open(), [street.ids[number, 2026] for number in range(HOMES)]
+    made = replace(
+        street.stored[10, DAY],
+        state={**street.stored[10, DAY].state, "raw_version": np.ones(HOMES, np.int64)},
+    )
+    Validated(street.folder / "store", Keys()).append(20, DAY, [made])
+    assert list(grant.newer(DAY, 20)) == []
+    raw = Store(street.folder / "store", Keys())
+    raw.append("late", [entry(ids[2], readings(DAY, NEXT, first_wh=7_000))])
+    found = street.open().newer(DAY, 20)
+    assert found.ids.tolist() == [ids[2]]
+    assert street.homes(found) == {2}
+    assert list(street.open(dso="Noord").newer(DAY, 20)) == [], "it is another operator's"
+
+
+def test_some_links_are_cut_down_to_whom_a_grant_reaches(street: Street) -> None:
+    whose = {street.ids[number, 2026]: Link(somebodys(number), f"m{number}", 2026) for number in range(HOMES)}
+    links, grant = Links.made(whose, 2026), street.open()
+    assert list(grant.reached(DAY, links)) == list(links) == [whose[one] for one in sorted(whose)]
+    assert street.homes(street.open(dso="Noord").reached(DAY, links)) == {1, 3, 5}
+    with writing(street.engine) as connection:
+        gone = {"request": "r", "reading": street.ids[1, 2026], "valid_from": DAY, "valid_to": NEXT}
+        connection.execute(insert(erasures), [gone])
+    assert street.homes(street.open().reached(DAY, links)) == set(range(HOMES)) - {1}

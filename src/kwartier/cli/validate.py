@@ -23,7 +23,6 @@ DAY_FORMAT = "%Y-%m-%d"
 SHOWN = 200
 """Findings that are printed at once, unless more are asked for."""
 DEFAULT_DAYS = 14
-QUARTER = timedelta(minutes=15)
 
 app = typer.Typer(help="Check readings, complete them, and see what was found.", no_args_is_help=True)
 
@@ -56,8 +55,9 @@ def run(
     """
     from kwartier.service.home import open_home
     from kwartier.service.identity import actor
+    from kwartier.service.validating.chosen import Again
     from kwartier.service.validating.due import validate_due
-    from kwartier.service.validating.run import Again, validate
+    from kwartier.service.validating.run import validate
 
     outcomes: list[Outcome] = []
     with open_home(home_folder(home)) as opened:
@@ -185,12 +185,12 @@ def _put_rows(found: "Findings", zone: str) -> list[tuple[str, ...]]:
 
 def _span(day: date, zone: str, first: int, last: int) -> tuple[str, str]:
     """From when up to when quarters are, by the local clock; where that shows an hour twice, the offset says which it is."""
-    from kwartier.clock import midnight
+    from kwartier.clock import quarter_ends
 
-    opens = datetime.fromtimestamp(midnight(day, zone), UTC)
-    both = (opens + QUARTER * first, opens + QUARTER * (last + 1))
-    starts, ends = (one.astimezone(ZoneInfo(zone)).strftime("%H:%M%z") for one in both)
-    return starts, ends
+    times = quarter_ends(day, day + timedelta(days=1), zone)
+    both = (datetime.fromtimestamp(int(times[place]), ZoneInfo(zone)) for place in (first, last + 1))
+    starts, ends = (one.strftime("%H:%M%z") for one in both)
+    return starts, ends.replace("00:00", "24:00", 1) if last + 2 == len(times) else ends
 
 
 def _findings_json(found: "Findings") -> dict[str, object]:

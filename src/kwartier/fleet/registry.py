@@ -196,8 +196,8 @@ class Registry:
                 return
             last = page[-1].meter
 
-    def standing_on(self, day: date) -> Standing:
-        """The same in columns, with the module that answers us, all at once."""
+    def standing_on(self, day: date, names: Sequence[str] | None = None) -> Standing:
+        """The same in columns, with the module that answers us; ``names``: of these meters."""
         valid = (modules_table.c.valid_from <= day, modules_table.c.valid_to > day)
         answers = and_(
             modules_table.c.meter == meters.c.meter,
@@ -210,8 +210,11 @@ class Registry:
             *shown, modules_table.c.supplier, modules_table.c.firmware, maintain_column_froms=True
         )
         query = query.outerjoin(modules_table, answers).order_by(meters.c.meter, meters.c.valid_from)
+        ordered = sorted(set(names or ()))
+        batches = [ordered[first : first + BATCH] for first in range(0, len(ordered), BATCH)]
+        queries = [query] if names is None else [query.where(meters.c.meter.in_(batch)) for batch in batches]
         with reading(self._engine) as connection:
-            return standing(connection, query)
+            return standing(connection, queries)
 
     def kinds(self, names: Sequence[str], on: date) -> dict[str, str]:
         """Supplier and firmware of the communication module of each meter on the local day, where they are on file."""

@@ -1,7 +1,8 @@
 """What holds of every meter on a local day, in columns: for who looks at all of them, a million objects less."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -36,15 +37,17 @@ class Standing:
     """Supplier and firmware of the communication module; empty where it is not on file."""
 
 
-def standing(connection: Connection, query: Select[tuple[str, ...]]) -> Standing:
-    """What a query finds, in the order of meters: meter, EAN, capacity, transformer, time zone, supplier, firmware."""
+def standing(connection: Connection, queries: Iterable[Select[tuple[str, ...]]]) -> Standing:
+    """What queries find, in the order of meters: meter, EAN, capacity, transformer, time zone, supplier, firmware."""
     meters: list[Names] = []
     eans: list[Names] = []
     capacity, transformer, timezone, kind = (_Coding() for _ in range(4))
     with paused_collection():
-        for page in connection.execution_options(yield_per=PAGE).execute(query).partitions(PAGE):
-            named, codes, sizes, stations, zones, *module = zip(*page, strict=True)
-            meters.append(names_of(named))
+        for page in chain.from_iterable(
+            connection.execution_options(yield_per=PAGE).execute(query).partitions(PAGE) for query in queries
+        ):
+            some, codes, sizes, stations, zones, *module = zip(*page, strict=True)
+            meters.append(names_of(some))
             eans.append(names_of(codes))
             capacity.add(sizes)
             transformer.add(stations)

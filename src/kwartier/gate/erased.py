@@ -58,6 +58,12 @@ class Unerased:
         for stack in self._reader.scan(day, picked):
             yield from _without(stack, erased)
 
+    def versions(self, day: date) -> Picked:
+        """As :meth:`kwartier.store.reader.Reader.versions`."""
+        ids, versions = self._reader.versions(day)
+        left = np.isin(ids, _left(self._engine, day, ids))
+        return ids[left], versions[left]
+
     def ids(self, day: date) -> Integers:
         """As :meth:`kwartier.store.reader.Reader.ids`."""
         return _left(self._engine, day, self._reader.ids(day))
@@ -98,6 +104,10 @@ class UnerasedVolumes:
         found = self._reader.heads(day, run)
         left = np.isin(found.ids, _left(self._engine, day, found.ids))
         return found if left.all() else Heads(found.ids[left], found.usable[left], found.runs[left])
+
+    def made_of(self, day: date, run: int | None) -> Picked:
+        """Of which version of the readings each row was made, whether it was erased or not."""
+        return self._reader.made_of(day, run)
 
     def states(self, day: date, run: int | None, only: Integers) -> tuple[Integers, Mapping[str, Integers]]:
         """What is kept of a day for the next."""

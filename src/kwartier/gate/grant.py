@@ -39,7 +39,7 @@ from kwartier.gate.purposes import Hold, Need, Purpose, Resolution, Source, purp
 from kwartier.gate.record import Log, Use, refusal
 from kwartier.gate.reduce import reduced, reduced_stack
 from kwartier.gate.sums import Sums, sums_of, terms_of
-from kwartier.gate.volumes import JOB_S, Fleet, Reach, States, Versions, Work, check
+from kwartier.gate.volumes import JOB_S, Fleet, Reach, States, Versions, Work, check, check_form, of_named, own_links
 from kwartier.model import Readings, Stack, Volumes
 from kwartier.names import names_of
 from kwartier.store.files import FileKeys
@@ -355,6 +355,19 @@ class Grant:
         """
         return self._fleet(day, day + ONE_DAY, run).day(day)
 
+    def own_volumes(self, runs: Mapping[date, int]) -> Iterator[tuple[Volumes, Links]]:
+        """What validation made of the connections that the grant names: of each of its days that has a run, as of that run.
+
+        Raises ``Denied`` wrong-source, only-sums, too-fine, out-of-scope.
+        """
+        self._opened()
+        check_form(self.scope)
+        reader, scope = self._volumes(), self.scope
+        self._note("use", persons=self._persons, validated=reader.version)
+        wanted = {day: runs[day] for day in reader.days(scope.start, scope.end) if day in runs}
+        ids, registry = Ids(self._rooms.engine), self._rooms.registry
+        return of_named(reader, wanted, lambda day: own_links(ids, registry, self._meters, day))
+
     def states(self, day: date, run: int | None = None) -> States:
         """What is kept of a local day so that the next one can be judged. Raises as :meth:`volumes`."""
         return self._fleet(day, day + ONE_DAY, run).states(day)
@@ -397,6 +410,14 @@ class Grant:
             write_down=lambda day, ids, **more: self._note_many(day, ids, area, **more),
         )
         return Fleet(self._volumes(), reach, run)
+
+    def newer(self, day: date, run: int) -> Links:
+        """Whose latest readings of a local day are not those that a run made volumes of; of none of them anything is shown."""
+        ids, versions = self._of_many(day).versions(day)
+        known, made_of = self._volumes().made_of(day, run)
+        place = np.minimum(np.searchsorted(known, ids), max(0, len(known) - 1))
+        same = (known[place] == ids) & (made_of[place] == versions) if len(known) else np.zeros(len(ids), np.bool_)
+        return self._links(day, np.unique(ids[~same]), self.scope.area)
 
     def reached(self, day: date, links: Links) -> Links:
         """Those of some links (by id) that the grant reaches on a local day, and of which nothing of that day was erased."""

@@ -61,6 +61,12 @@ class Links(Sequence[Link]):
         eans, meters = names_of([found[one].ean for one in ids]), names_of([found[one].meter for one in ids])
         return cls(np.array(ids, np.int64), eans, meters, year)
 
+    def with_others(self, others: "Links") -> "Links":
+        """These and others of the year, in the order of ids, none twice."""
+        ids, first = np.unique(np.concatenate([self.ids, others.ids]), return_index=True)
+        eans, meters = chained([self.eans, others.eans]), chained([self.meters, others.meters])
+        return Links(ids, eans[first], meters[first], self.year)
+
     def __len__(self) -> int:
         """How many."""
         return len(self.ids)

@@ -13,6 +13,7 @@ from kwartier.service.home import Home
 from kwartier.service.night import yesterday
 from kwartier.service.subject import records
 from kwartier.service.subject.carrying import carry_out_alone
+from kwartier.service.subject.unsaying import unsay_before
 from kwartier.store.retention import Retention, vacuum
 from kwartier.store.rewrite import Rewriter
 from kwartier.store.schema import KINDS
@@ -43,7 +44,10 @@ def tidy(home: Home, *, keep_days: int | None, wall: Callable[[], float]) -> Tid
     keep = home.settings.keep_days if keep_days is None else keep_days
     with alone(folder):
         retention, members = Retention(folder, keys), home.rooms().members
-        dropped = retention.drop(_first(last, keep), Holds(home.engine).held_ids) if keep else 0
+        held, dropped = Holds(home.engine).held_ids, 0
+        if keep:
+            dropped = retention.drop(_first(last, keep), held)
+            unsay_before(home.engine, _first(last, keep), held)
         proofs = retention.proofs(wall())
         for one in proofs:
             if one.is_over:

@@ -98,6 +98,18 @@ class Reader:
                     some = piece if chosen.all() else piece.filter(pyarrow.array(chosen))
                     yield from stacks([with_day(some, day)])
 
+    def versions(self, day: date) -> Picked:
+        """The ids of a local day, ascending, and the latest version of each."""
+        self._log.look()
+        heads = [self._files.read(path, ["id", "version"]) for path in self._log.paths(day)]
+        if not heads:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        ids = np.concatenate([head["id"].to_numpy() for head in heads])
+        versions = np.concatenate([head["version"].to_numpy() for head in heads]).astype(np.int64)
+        last = is_last(ids, versions)
+        order = np.argsort(ids[last], kind="stable")
+        return ids[last][order], versions[last][order]
+
     def ids(self, day: date) -> Integers:
         """The id of every row of a local day, every version counted."""
         self._log.look()

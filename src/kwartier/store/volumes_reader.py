@@ -23,7 +23,7 @@ from kwartier.store.log import Log
 from kwartier.store.pins import Pins
 from kwartier.store.rows import Integers, Mask
 from kwartier.store.schema import CHANNELS, QUALITIES, VALIDATED
-from kwartier.store.versions import is_last
+from kwartier.store.versions import Picked, is_last
 
 MAX_DAYS = 400
 """Local days in one look-up."""
@@ -142,6 +142,11 @@ class VolumesReader:
         """
         rows = self._heads(day, run, list(STATE), only)
         return rows.ids, rows.columns
+
+    def made_of(self, day: date, run: int | None = None) -> Picked:
+        """The ids of a day, ascending, and of which version of the readings each row was made; 0: there was none."""
+        rows = self._heads(day, run, ["raw_version"])
+        return rows.ids, rows.columns["raw_version"]
 
     def scan(self, day: date, run: int | None = None, only: Integers | None = None) -> Iterator[Volumes]:
         """The volumes of a local day, a row group of the files at a time."""

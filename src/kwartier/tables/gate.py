@@ -134,7 +134,10 @@ erasures = Table(
     Column("rows", Integer),
     Column("done_at", BigInteger),
 )
-"""Ids of readings whose link was ended and whose rows have to go; ``done_at``: they are gone from every file."""
+"""Ids of readings whose link was ended and whose rows have to go; ``done_at``: they are gone from every file.
+
+A row without a day of its own (``valid_to`` is ``valid_from``): rows of the id from that day on must forget what was before.
+"""
 statistics_blocks = Table(
     "statistics_block",
     metadata,

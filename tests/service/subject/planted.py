@@ -59,6 +59,9 @@ DAYS = [*OLD, *YOUNG]
 SEED = 20_261_126
 PERSONS = 3
 LAST = ("last_import_wh", "last_export_wh")
+PEAK = ("peak_import_wh", "peak_export_wh")
+UNREAD = YOUNG[0]
+"""A day of which the state has no register of its own: it carries the last one of the days before."""
 
 
 def wall() -> float:
@@ -81,17 +84,20 @@ def day_of(number: int, day: date) -> Readings:
 
 
 def volumes_of(number: int, day: date, identity: int) -> Volumes:
-    """What validation makes of them: the same differences, and the last registers."""
+    """What validation makes of them: the same differences, the last registers, and the largest quarter of all days so far."""
     registers = day_of(number, day).registers
+    last = day_of(number, OLD[-1]) if day == UNREAD else day_of(number, day)
+    state = dict.fromkeys(STATE, number + 1)
+    for channel in registers:
+        state[f"last_{channel}"] = int(last.registers[channel][-1])
+        state[f"last_{channel.removesuffix('_wh')}_at"] = int(last.times[-1])
+        state[f"peak_{channel}"] = int(np.diff(day_of(number, OLD[0]).registers[channel]).max())
     return Volumes(
         day=day,
         ids=np.array([identity]),
         energy_wh={name: np.diff(column)[np.newaxis].astype(np.int32) for name, column in registers.items()},
         quality={name: np.zeros((1, len(column) - 1), np.uint8) for name, column in registers.items()},
-        state={
-            name: np.array([registers[name.removeprefix("last_")][-1] if name in LAST else number], np.int64)
-            for name in STATE
-        },
+        state={name: np.array([value], np.int64) for name, value in state.items()},
     )
 
 
@@ -184,8 +190,9 @@ def _trace(home: Home, number: int) -> None:
 class Search:
     """Looks for the numbers of one connection and some days. It keeps every key of a day that there was when it began."""
 
-    def __init__(self, home: Path, number: int, days: Sequence[date]) -> None:
+    def __init__(self, home: Path, number: int, days: Sequence[date], *, in_state: bool = True) -> None:
         self.home = home
+        self.in_state = in_state
         found = [day_of(number, day).registers[name] for day in days for name in ("import_wh", "export_wh")]
         self.registers = np.unique(np.concatenate(found))
         self.steps = np.unique(np.concatenate([np.diff(one) for one in found]))
@@ -263,7 +270,10 @@ class Search:
         if any(np.isin(one, self.steps).any() for one in steps):
             return True
         if "run" in table.column_names:
-            return any(bool(np.isin(table[name].to_numpy(), self.registers).any()) for name in LAST)
+            known = ((LAST, self.registers), (PEAK, self.steps))
+            return self.in_state and any(
+                bool(np.isin(table[one], numbers).any()) for names, numbers in known for one in names
+            )
         openings = [table[f"opening_{name}"].to_numpy() for name in ("import_wh", "export_wh")]
         return bool(
             any(np.isin(one, self.registers).any() for one in openings)

@@ -20,7 +20,7 @@ from kwartier.gate.holds import Holds
 from kwartier.gate.policy import Scope
 from kwartier.gate.purposes import Hold
 from kwartier.service.home import Home, open_home
-from kwartier.service.subject import breach, dossier, espi
+from kwartier.service.subject import breach, dossier, espi, moments
 from kwartier.service.subject.dossier import Dossier
 from kwartier.service.subject.history import ALL_DAYS, uses
 from kwartier.service.subject.logged import Members, OfConnection, records
@@ -52,7 +52,7 @@ def test_every_reading_and_every_use_is_in_it(place: Path) -> None:
     for day in OLD:
         one = day_of(1, day)
         for at, register in zip(one.times[1:].tolist(), one.registers["import_wh"][1:].tolist(), strict=True):
-            assert shown[dossier.utc(at)] == register
+            assert shown[moments.utc(at)] == register
     assert {row["meter"] for row in found["readings"]} == {"m1"}
     named = [one for one in found["uses"] if one["kind"] == "named"]
     # Those that were planted for these days, and this very look.

@@ -26,10 +26,11 @@ from kwartier.service.subject.rules import Outcome
 from kwartier.service.upkeep import tidy
 from kwartier.store import erase as store_steps
 from kwartier.store.log import Log
+from kwartier.store.memory import CARRIED, GATHERED
 from kwartier.store.pins import Pins
 from kwartier.store.reader import Reader
 from kwartier.store.rewrite import Rewriter
-from kwartier.store.schema import KINDS, TableKind
+from kwartier.store.schema import KINDS, VALIDATED, TableKind
 from kwartier.store.volumes_reader import VolumesReader
 from kwartier.tables import (
     access_connections,
@@ -50,6 +51,7 @@ from tests.service.subject.planted import (
     NOW,
     OLD,
     ONE_DAY,
+    PERSONS,
     TODAY,
     YOUNG,
     Search,
@@ -91,6 +93,18 @@ def shown(home: Home, number: int) -> set[date]:
     return looked_up
 
 
+def without_memory(rows: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """Rows of both tables, but for what those of the validated one have of other days, too."""
+    names = VALIDATED.columns.names
+    gone = {*GATHERED, *CARRIED, *CARRIED.values()}
+    return [
+        tuple(value for name, value in zip(names, row, strict=True) if name not in gone)
+        if len(row) == len(names)
+        else row
+        for row in rows
+    ]
+
+
 @pytest.mark.parametrize("encrypted", ["none", "aes-gcm"])
 @pytest.mark.parametrize("kind", DATABASES)
 def test_what_was_erased_is_in_no_byte_and_others_are_what_they_were(tmp_path: Path, kind: str, encrypted: str) -> None:
@@ -112,9 +126,9 @@ def test_what_was_erased_is_in_no_byte_and_others_are_what_they_were(tmp_path: P
         assert (done.done, done.waiting, done.rows) == (1, 0, 2 * len(OLD)), "readings and volumes"
         after = [every_value(opened, number) for number in range(3)]
         assert (after[0], after[2]) == (before[0], before[2])
-        kept = {day: rows for day, rows in before[1].items() if day in YOUNG}
+        kept = {day: without_memory(rows) for day, rows in before[1].items() if day in YOUNG}
         assert {len(rows) for rows in kept.values()} == {2}
-        assert {day: rows for day, rows in after[1].items() if rows} == kept
+        assert {day: without_memory(rows) for day, rows in after[1].items() if rows} == kept
         tombstone = Requests(opened.engine).get(answer.request)
         decided, gone = told(opened, "erasure-decided", "erased")
     assert search.anywhere() == []
@@ -257,9 +271,35 @@ def test_what_comes_late_under_an_ended_id_is_out_of_sight_and_goes_too(tmp_path
     assert Search(home, 1, OLD).anywhere() == []
 
 
+def test_a_day_that_was_kept_forgets_what_was_before_also_when_a_whole_year_went(tmp_path: Path) -> None:
+    home = planted_home(tmp_path, "sqlite", "none")
+    search = Search(home, 1, OLD[:2])
+    with open_home(home) as opened:
+        (identity,) = Ids(opened.engine).of_connection(ean(1), [2026]).values()
+        # Of 2026 everything is in dispute; the id of 2025 is struck out, and nothing says any more whose it was.
+        with writing(opened.engine) as connection:
+            Holds(opened.engine).make(connection, ean(1), Hold.DISPUTE, OLD[2], TODAY, "AVG art. 16", "os:test", 1)
+        erase(opened, wish(), wall=wall)
+        assert set(Ids(opened.engine).of_connection(ean(1), [2025, 2026]).values()) == {identity}
+        reader, own = VolumesReader(opened.store_folder, None), np.array([identity])
+        before = {day: reader.states(day, None, own)[1] for day in OLD[2:]}
+        assert all(np.isin(state["peak_import_wh"], search.steps).all() for state in before.values())
+        assert carry_out(opened, wall=wall).done == 1
+        for day in OLD[2:]:
+            state = reader.states(day, None, own)[1]
+            assert {int(state[name][0]) for name in GATHERED} == {0}
+            for name in ("last_import_wh", "last_import_at", "total_import_wh", "eligible", "raw_version"):
+                assert state[name][0] == before[day][name][0], "what is of the day itself"
+        validated = opened.store_folder / VALIDATED.folder
+        files = sorted(validated.rglob("*.parquet"))
+        assert carry_out(opened, wall=wall).waiting == 0
+        assert sorted(validated.rglob("*.parquet")) == files, "there is nothing left to forget"
+    assert search.anywhere() == []
+
+
 def test_retention_keeps_what_is_held_and_proves_what_went(tmp_path: Path) -> None:
     home = planted_home(tmp_path, "sqlite", "aes-gcm")
-    search = Search(home, 0, OLD)
+    search = Search(home, 0, OLD, in_state=False)  # what the state of later days remembers is kept as long as these
     with open_home(home) as opened:
         holds = Holds(opened.engine)
         with writing(opened.engine) as connection:
@@ -277,10 +317,20 @@ def test_retention_keeps_what_is_held_and_proves_what_went(tmp_path: Path) -> No
         held = {day: rows for day, rows in every_value(opened, 1).items() if rows}
         assert held == {day: rows for day, rows in before.items() if day in (OLD[1], *YOUNG)}
         assert tidy(opened, keep_days=100, wall=wall).dropped_days == 0
+        with reading(opened.engine) as connection:
+            (held_id,) = Ids(opened.engine).of_connection(ean(1), [2025]).values()
+            for about in (findings, validation_findings, substitutes):
+                said_of = connection.execute(select(about.c.day, about.c.reading).where(about.c.day < YOUNG[0])).all()
+                assert [tuple(one) for one in said_of] == [(OLD[1], held_id)], "what is held, and of nobody else"
+                young = select(func.count()).where(about.c.day >= YOUNG[0])
+                assert connection.execute(young).scalar_one() == PERSONS * len(YOUNG)
         with writing(opened.engine) as connection:
             holds.end(connection, name, "os:test", NOW)
         assert tidy(opened, keep_days=100, wall=wall).proved_days == 1
         assert told(opened, "dropped")[-1]["key_forgotten"] is True
+        with reading(opened.engine) as connection:
+            for about in (findings, validation_findings, substitutes):
+                assert connection.execute(select(func.min(about.c.day))).scalar_one() == YOUNG[0]
         Rewriter(opened.store_folder, opened.day_keys).rewrite(TODAY)
     assert [one for one in search.anywhere() if one.startswith("store/")] == []
 

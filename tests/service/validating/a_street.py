@@ -14,8 +14,9 @@ from kwartier.gate.ids import Ids
 from kwartier.gate.policy import Scope
 from kwartier.model import Missing, Quality, Readings, Registers, Times, Volumes
 from kwartier.service.home import Home, create_home, open_home
+from kwartier.service.validating.chosen import NOTHING, Again
 from kwartier.service.validating.due import validate_due
-from kwartier.service.validating.run import NOTHING, Again, Outcome, validate
+from kwartier.service.validating.run import Outcome, validate
 from kwartier.service.validating.runs import Runs
 from kwartier.store.encode import Entry
 from tests.somebody import TESTER

@@ -16,7 +16,8 @@ from kwartier.fleet.readout import Mode
 from kwartier.market.columns import Kind
 from kwartier.market.market import Market
 from kwartier.model import Missing, Quality
-from kwartier.service.validating.run import Again
+from kwartier.service.validating import run
+from kwartier.service.validating.chosen import Again
 from kwartier.service.validating.runs import Runs
 from kwartier.store.validated import Validated
 from kwartier.tables import accesses
@@ -25,6 +26,12 @@ from tests.service.validating.a_street import ALL_DAY, ONE_DAY, ZONE, a_street, 
 DAY = date(2025, 11, 19)
 """A Wednesday."""
 MEASURED, CALCULATED, ESTIMATED, MISSING, ABSENT = Quality
+
+
+@pytest.fixture(params=[run.FEW, 0], ids=["looked up", "walked over"])
+def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a later run is over is looked up one by one, or all of the day is walked over: the same comes of it."""
+    monkeypatch.setattr(run, "FEW", request.param)
 
 
 def days(count: int, first: date = DAY) -> list[date]:
@@ -117,6 +124,7 @@ def test_an_hour_over_midnight_is_a_straight_line_on_both_sides(tmp_path: Path) 
         assert max(split) - min(split) <= 1, "all alike, the rest to the earliest"
 
 
+@pytest.mark.usefixtures("few")
 def test_what_comes_late_takes_the_place_of_what_was_estimated(tmp_path: Path) -> None:
     with a_street(tmp_path, 2) as street:
         past = days(22, DAY - timedelta(days=21))
@@ -140,6 +148,7 @@ def test_what_comes_late_takes_the_place_of_what_was_estimated(tmp_path: Path) -
         assert len(runs.put(first)) == 2, "what the first run put is kept as it was: a line for each direction"
 
 
+@pytest.mark.usefixtures("few")
 def test_days_between_are_calculated_when_their_end_has_come(tmp_path: Path) -> None:
     past = days(26, DAY - timedelta(days=21))
     with a_street(tmp_path, 2) as street:
@@ -162,6 +171,7 @@ def test_days_between_are_calculated_when_their_end_has_come(tmp_path: Path) -> 
         assert street.due(last) == [], "and that was all"
 
 
+@pytest.mark.usefixtures("few")
 def test_a_reading_that_contradicts_the_closing_of_the_day_before_has_it_looked_at_again(tmp_path: Path) -> None:
     eve, day = days(2)
     with a_street(tmp_path, 2) as street:
@@ -178,6 +188,7 @@ def test_a_reading_that_contradicts_the_closing_of_the_day_before_has_it_looked_
         assert "2 openings held against the closing of the day before, 1 differ" in check.reason
 
 
+@pytest.mark.usefixtures("few")
 def test_over_new_year_a_meter_is_found_again_under_its_new_id(tmp_path: Path) -> None:
     eve, day = date(2025, 12, 31), date(2026, 1, 1)
     with a_street(tmp_path, 1) as street:
@@ -200,9 +211,9 @@ def test_like_days_of_last_year_lend_their_shape(tmp_path: Path) -> None:
             street.validate(one)
         street.read(day, 0)
         street.due(day)
-        run = Runs(street.home.engine).demand(day)
+        last = Runs(street.home.engine).demand(day)
         assert street.volumes(day)["m1"].kinds() == {ESTIMATED}
-        (put, _) = Runs(street.home.engine).put(run)
+        (put, _) = Runs(street.home.engine).put(last)
         assert put.method == "E3"
         assert "2025-12-31" in put.inputs
 
@@ -249,9 +260,9 @@ def test_power_that_was_not_there_is_no_volume(tmp_path: Path) -> None:
     with a_street(tmp_path, 1) as street:
         street.read(DAY, 0, missing=range(41, 50), marked=(50,))
         street.validate(DAY)
-        run = Runs(street.home.engine).demand(DAY)
+        last = Runs(street.home.engine).demand(DAY)
         row = street.volumes(DAY)["m0"]
-        put = Runs(street.home.engine).put(run)
+        put = Runs(street.home.engine).put(last)
         found = [(one.channel, one.first, one.last) for one in put if one.method == "E7"]
         assert found == [("export_wh", 41, 48), ("import_wh", 41, 48)]
         assert row.wh()[41:49] == row.wh("export_wh")[41:49] == [0] * 8
@@ -335,8 +346,8 @@ def test_what_may_still_come_is_said_to_be_provisional(tmp_path: Path) -> None:
     with a_street(tmp_path, 1) as street:
         street.read(DAY, 0, missing=(50,), reason=Missing.NOT_RECEIVED)
         street.validate(DAY)
-        run = Runs(street.home.engine).demand(DAY)
-        assert all('"may_still_come":true' in one.inputs for one in Runs(street.home.engine).put(run))
+        last = Runs(street.home.engine).demand(DAY)
+        assert all('"may_still_come":true' in one.inputs for one in Runs(street.home.engine).put(last))
 
 
 def test_what_is_stored_is_encrypted_like_readings(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from sqlalchemy import Engine, select
 
 from kwartier.database import reading
 from kwartier.errors import InputError
-from kwartier.service.subject.dossier import utc
 from kwartier.service.subject.history import GRANTED, Record, days_of, ground_of
+from kwartier.service.subject.moments import utc
 from kwartier.service.subject.rules import Days
 from kwartier.tables import access_connections, accesses, reading_ids
 

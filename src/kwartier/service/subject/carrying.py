@@ -11,17 +11,20 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
-from sqlalchemy import Connection, Engine, and_, delete, or_, select, update
+from sqlalchemy import Engine, and_, delete, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
-from kwartier.clock import local_day
+from kwartier.clock import local_day, midnight
 from kwartier.database import reading, writing
+from kwartier.gate.ids import Ids
 from kwartier.service.home import Home
 from kwartier.service.subject import records
-from kwartier.service.subject.erasing import ABOUT_READINGS, TIMEZONE
+from kwartier.service.subject.erasing import TIMEZONE
 from kwartier.service.subject.requests import Requests, State
+from kwartier.service.subject.unsaying import secure, unsay
 from kwartier.store import erase as store_steps
 from kwartier.store.erase import Doomed, Eraser
+from kwartier.store.memory import Later, Memory
 from kwartier.store.schema import KINDS
 from kwartier.store.turn import alone
 from kwartier.tables import erasures, reading_ids
@@ -38,7 +41,7 @@ class Step(StrEnum):
     COUNTED = "counted"
     """It is written down how many rows there are to erase."""
     ERASED = "erased"
-    """They are in no table any longer."""
+    """They are in no table any longer, and no later row of a table remembers them."""
     PURGED = "purged"
     """Nor on the disk, as far as nothing pinned needs the files."""
     TOLD = "told"
@@ -85,16 +88,21 @@ def carry_out_alone(
     erasers = [Eraser(home.store_folder, home.day_keys, deeper, kind) for kind in KINDS]
     _count(home.engine, erasers, at)
     reached(Step.COUNTED)
+    memory = Memory(home.store_folder, home.day_keys, deeper)
     for eraser in erasers:
         eraser.erase(every)
+    later = _later(home, every, at)
+    memory.forget(later)
     reached(Step.ERASED)
     for eraser in erasers:
-        eraser.purge({day for one in every for day in _days(one)}, now=at)
-    _unsay(home.engine, every)
+        eraser.purge({*(day for one in every for day in _days(one)), *memory.days(later)}, now=at)
+    with writing(home.engine) as connection:  # a run of validation may have been under way
+        secure(connection)
+        unsay(connection, every)
     reached(Step.PURGED)
     done, waiting, rows = 0, 0, 0
     for request, doomed in pending.items():
-        if any(eraser.left(doomed) for eraser in erasers):
+        if any(eraser.left(doomed) for eraser in erasers) or memory.left(_later(home, doomed, at)):
             waiting += 1
         elif Requests(home.engine).get(request).state is State.ACCEPTED:
             rows += _bury(home, request, at=at, reached=reached)
@@ -133,14 +141,17 @@ def _rows(erasers: Sequence[Eraser], doomed: Sequence[Doomed]) -> dict[Doomed, i
     return {one: sum(found[one] for found in counts) for one in doomed}
 
 
-def _unsay(engine: Engine, doomed: Sequence[Doomed]) -> None:
-    """What was said of the rows goes again: a run of validation may have been under way."""
-    with writing(engine) as connection:
-        _secure(connection)
-        for one in doomed:
-            for about in ABOUT_READINGS:
-                late = and_(about.c.reading == one.id, about.c.day >= one.start, about.c.day < one.end)
-                connection.execute(delete(about).where(late))
+def _later(home: Home, doomed: Sequence[Doomed], at: int) -> list[Later]:
+    """The rows that may remember: those after what goes, also under ids that its meters have got in later years."""
+    ids, this_year = Ids(home.engine), local_day(at, TIMEZONE).year
+    links = ids.links_of(sorted({one.id for one in doomed}))
+    found = {(one.id, one.end) for one in doomed}
+    for one in doomed:
+        if one.id in links:
+            ahead = ids.of_connection(links[one.id].ean, range(links[one.id].year + 1, this_year + 1))
+            found.update((identity, one.end) for identity in ahead.values())
+    zone = home.settings.timezone
+    return [Later(identity, end, midnight(end, zone)) for identity, end in sorted(found)]
 
 
 def _bury(home: Home, request: str, *, at: int, reached: Reached) -> int:
@@ -155,7 +166,7 @@ def _bury(home: Home, request: str, *, at: int, reached: Reached) -> int:
     home.log.append([told])
     reached(Step.TOLD)
     with writing(home.engine) as connection:
-        _secure(connection)
+        secure(connection)
         connection.execute(update(erasures).where(erasures.c.request == request).values(done_at=at))
         tombstone = {"rows": rows, "backups_until": f"{until}"}
         Requests(home.engine).finish(connection, request, at=at, detail=tombstone)
@@ -167,7 +178,7 @@ def _end_empty_links(engine: Engine, erasers: Sequence[Eraser], doomed: Sequence
     """An id under which nothing is left, of a year that is long over, stands for nothing any more."""
     by_year: dict[int, set[int]] = defaultdict(set)
     for one in doomed:
-        if one.end.year < today.year:
+        if one.start < one.end and one.end.year < today.year:
             by_year[one.start.year].add(one.id)
     whole = [Doomed(i, date(year, 1, 1), date(year + 1, 1, 1)) for year, ids in by_year.items() for i in sorted(ids)]
     empty = [one.id for one, count in _rows(erasers, whole).items() if count == 0]
@@ -184,11 +195,6 @@ def _overwrite(engine: Engine) -> None:
             driver = connection.connection.cursor()
             driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             driver.close()
-
-
-def _secure(connection: Connection) -> None:
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("PRAGMA secure_delete=ON")
 
 
 def _is(request: str, one: Doomed) -> ColumnElement[bool]:

@@ -1,7 +1,8 @@
 """Everything that is known of a connection and some of its days, for the person it is about (AVG 12 to 15, 20).
 
-In front stands what has to be told: in a few words first, then purpose by purpose. Then the readings, every use of them, and
-what was asked, held, claimed and remarked. As JSON it is one value, as CSV one table whose first column says what a row is.
+In front stands what has to be told: in a few words first, then purpose by purpose. Then the readings, what validation made of
+them and said of them, every use, and what was asked, held, claimed and remarked. As JSON it is one value, as CSV one table
+whose first column says what a row is.
 """
 
 import csv
@@ -9,7 +10,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 from sqlalchemy import select
 
@@ -19,10 +20,13 @@ from kwartier.gate.holds import Holds
 from kwartier.gate.purposes import purposes
 from kwartier.service.home import Home
 from kwartier.service.readings import as_table
+from kwartier.service.subject import validated
 from kwartier.service.subject.history import Mine, Record, Use, uses
+from kwartier.service.subject.moments import utc
 from kwartier.service.subject.requests import Requests
 from kwartier.service.subject.rules import Days, Rule, rights
 from kwartier.service.subject.seeing import See
+from kwartier.service.validating.runs import Runs
 from kwartier.tables import claims, findings, reading_ids
 
 FORMAT = 1
@@ -40,7 +44,7 @@ class Dossier:
     shown: Sequence[Shown] = field(repr=False)
     notice: Mapping[str, object] = field(repr=False)
     tables: Mapping[str, Table] = field(repr=False)
-    """readings, uses, claims, holds, requests, findings."""
+    """readings, volumes, substitutes, validation_findings, uses, claims, holds, requests, findings."""
 
 
 def collect(
@@ -57,17 +61,19 @@ def collect(
 
     This look is among the uses that are listed. Raises ``Denied``, ``InputError`` unknown-connection.
     """
-    shown = see(ean, *days)
+    runs = {day: run.run for day, run in Runs(home.engine).days().items()}
+    seen = see.all(ean, *days, runs)
     found = uses(home.engine, ean, days, records, mine)
     tables = {
-        "readings": _readings(shown),
+        "readings": _readings(seen.readings),
+        **validated.tables(home, ean, days, seen.volumes),
         "uses": [_use(one) for one in found],
         "claims": _claims(home, ean, days),
         "holds": _holds(home, ean),
         "requests": _requests(home, ean),
         "findings": _findings(home, ean, days),
     }
-    return Dossier(ean=ean, days=days, made_at=int(wall()), shown=shown, notice=_notice(home), tables=tables)
+    return Dossier(ean=ean, days=days, made_at=int(wall()), shown=seen.readings, notice=_notice(home), tables=tables)
 
 
 def as_json(dossier: Dossier) -> str:
@@ -94,11 +100,6 @@ def as_csv(dossier: Dossier) -> str:
             {"record": kind.removesuffix("s"), **{name: _cell(value) for name, value in row.items()}} for row in table
         )
     return out.getvalue()
-
-
-def utc(seconds: int) -> str:
-    """A moment as ISO 8601 has it."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _cell(value: object) -> object:

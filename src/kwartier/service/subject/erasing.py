@@ -27,6 +27,8 @@ from kwartier.service.home import Home
 from kwartier.service.subject import records
 from kwartier.service.subject.requests import Requests, State
 from kwartier.service.subject.rules import Days, Decision, Kind, Outcome, decide
+from kwartier.service.subject.unsaying import secure, unsay
+from kwartier.store.erase import Doomed
 from kwartier.tables import (
     access_connections,
     accesses,
@@ -36,18 +38,13 @@ from kwartier.tables import (
     dues,
     erasures,
     exchanges,
-    findings,
     holds,
     persons,
     reading_ids,
     requests,
-    substitutes,
-    validation_findings,
     visits,
 )
 
-ABOUT_READINGS = (findings, validation_findings, substitutes)
-"""What the database says of the readings of an id and a local day."""
 APPROVED = "erasure"
 """The kind of approval that an erasure takes."""
 TIMEZONE = "Europe/Amsterdam"
@@ -103,8 +100,7 @@ def erase(home: Home, wish: Wish, *, wall: Callable[[], float]) -> Answer:
     store = Requests(home.engine)
     receipt = secrets.token_hex(RECEIPT_BYTES)
     with writing(home.engine) as connection:
-        if connection.dialect.name == "sqlite":
-            connection.exec_driver_sql("PRAGMA secure_delete=ON")  # what is deleted is overwritten, too
+        secure(connection)
         if wish.approval and approved is not None:
             approved.spend(connection, wish.approval, APPROVED, what(wish), at=at)
         kept = [
@@ -148,21 +144,36 @@ def _end_links(connection: Connection, request: str, ean: str, decision: Decisio
         for start, end in decision.erased:
             first, last = max(start, new_year), min(end, next_year)
             if first < last:
-                doomed.append({"request": request, "reading": identity, "valid_from": first, "valid_to": last})
+                doomed.append(Doomed(identity, first, last))
             if (first, last) == (new_year, next_year):
                 ended.append(identity)
+    unsay(connection, doomed)
+    doomed += _remembering(rows, doomed, decision.erased)
     if doomed:
-        connection.execute(insert(erasures), doomed)
-        for one in doomed:
-            days = [(one["valid_from"], one["valid_to"])]
-            for about in ABOUT_READINGS:
-                connection.execute(delete(about).where(about.c.reading == one["reading"], _within(about.c.day, days)))
+        connection.execute(
+            insert(erasures),
+            [{"request": request, "reading": one.id, "valid_from": one.start, "valid_to": one.end} for one in doomed],
+        )
     connection.execute(delete(reading_ids).where(reading_ids.c.id.in_(ended)))
     _scrub(connection, ean, decision.erased, today)
     if not decision.refused and len(ended) == len(rows):
         connection.execute(delete(persons).where(persons.c.ean == ean))
         # Whoever lives there next is somebody else, and not counted in the place of who has left.
         retire(connection, [ean])
+
+
+def _remembering(rows: Sequence[tuple[int, int]], doomed: Sequence[Doomed], erased: Sequence[Days]) -> list[Doomed]:
+    """Ids (and years) of later years than something was erased in: their first days remember what was before New Year.
+
+    Each is noted with no day of its own, from the day on from which it has to forget (see :mod:`kwartier.store.memory`).
+    """
+    found = []
+    for identity, year in rows:
+        new_year = date(year, 1, 1)
+        ends = [min(end, new_year) for start, end in erased if start < new_year]
+        if ends and Doomed(identity, new_year, new_year)[:2] not in {one[:2] for one in doomed}:
+            found.append(Doomed(identity, max(ends), max(ends)))
+    return found
 
 
 def _scrub(connection: Connection, ean: str, erased: Sequence[Days], today: date) -> None:

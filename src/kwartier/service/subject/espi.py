@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 
 from kwartier.clock import QUARTER_S, is_summer, local_day, midnight, offset_at, stretches
 from kwartier.gate.grant import Shown
-from kwartier.service.subject.dossier import utc
+from kwartier.service.subject.moments import utc
 
 ATOM = "http://www.w3.org/2005/Atom"
 ESPI = "http://naesb.org/espi"

@@ -1,15 +1,17 @@
 """How what is stored is seen here: through the gate, for a purpose, by somebody, like everywhere else."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Protocol
 
-from kwartier.gate.grant import Shown
+from kwartier.gate.grant import Grant, Shown
+from kwartier.gate.ids import Link
 from kwartier.gate.policy import Asking, Scope
 from kwartier.gate.purposes import purposes
+from kwartier.model import Volumes
 from kwartier.service.home import Home
 from kwartier.service.identity import actor
-from kwartier.service.readings import look_up
 from kwartier.who.actor import Actor
 
 DESK = ("customer-desk", "privacy-officer")
@@ -32,6 +34,14 @@ def officer(home: Home) -> Actor:
     return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What there is of a connection: readings, and by local day the volumes that validation made of them."""
+
+    readings: Sequence[Shown] = field(repr=False)
+    volumes: Sequence[tuple[Volumes, Sequence[Link]]] = field(repr=False)
+
+
 class See(Protocol):
     """The readings of a connection, under a grant of its own for each call."""
 
@@ -39,18 +49,35 @@ class See(Protocol):
         """From the local day ``start`` up to ``end``."""
         ...
 
+    def all(self, ean: str, start: date, end: date, runs: Mapping[date, int]) -> Seen:
+        """The same with the volumes of each day that has a run, as of that run."""
+        ...
+
 
 def through_gate(home: Home, *, asking: Asking, purpose: str, reason: str) -> See:
     """The gate of ``home``, asked by ``asking``; more days than one grant spans are asked for in several."""
-    most = timedelta(days=purposes()[purpose].days)
+    return _ThroughGate(home, asking, purpose, reason)
 
-    def see(ean: str, start: date, end: date) -> Sequence[Shown]:
-        found: list[Shown] = []
+
+class _ThroughGate:
+    def __init__(self, home: Home, asking: Asking, purpose: str, reason: str) -> None:
+        self._home, self._asking, self._purpose, self._reason = home, asking, purpose, reason
+
+    def __call__(self, ean: str, start: date, end: date) -> Sequence[Shown]:
+        return [one for grant in self._grants(ean, start, end) for one in grant.readings()]
+
+    def all(self, ean: str, start: date, end: date, runs: Mapping[date, int]) -> Seen:
+        readings: list[Shown] = []
+        volumes: list[tuple[Volumes, Sequence[Link]]] = []
+        for grant in self._grants(ean, start, end):
+            readings += grant.readings()
+            volumes += grant.own_volumes(runs)
+        return Seen(readings=readings, volumes=volumes)
+
+    def _grants(self, ean: str, start: date, end: date) -> Iterator[Grant]:
+        most = timedelta(days=purposes()[self._purpose].days)
         while start < end:
             last = min(end, start + most)
             scope = Scope(start=start, end=last, eans=(ean,))
-            found += look_up(home, scope, actor=asking, purpose=purpose, reason=reason)
+            yield self._home.gate.open(actor=self._asking, purpose=self._purpose, scope=scope, reason=self._reason)
             start = last
-        return found
-
-    return see

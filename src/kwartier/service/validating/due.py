@@ -4,21 +4,23 @@ A gap over midnight has its two ends on two days. When one of them comes, the da
 meters alone; and so is a day whose closing register another reading contradicts.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 
 from kwartier.clock import local_day
 from kwartier.gate.policy import Asking
 from kwartier.service.home import Home
+from kwartier.service.validating.chosen import Again
 from kwartier.service.validating.facts import LOOK_AHEAD, ONE_DAY
-from kwartier.service.validating.run import Again, Outcome, Show, validate
+from kwartier.service.validating.run import Outcome, Show, validate
 from kwartier.service.validating.runs import Runs
-from kwartier.service.validating.tally import Key
 from kwartier.store.copying import NOTHING, commits_after
 
 MAX_AGO_DAYS = 130
 """What comes of an older day is not looked at by itself: settlement has long closed, at four months."""
+NOTHING_NEW = Again(new=False)
+"""What has come was looked at a moment ago."""
 Watch = Callable[[date], Show | None]
 
 
@@ -52,7 +54,7 @@ def validate_due(home: Home, *, actor: Asking, now: int, reason: str = "", watch
         if outcome is not None:
             yield outcome
             for beside, more in beside_of(outcome).items():
-                again[beside] = both(again.get(beside, Again()), more)
+                again[beside] = both(again.get(beside, NOTHING_NEW), more)
     for day in sorted(again.keys() & Runs(home.engine).days().keys()):
         outcome = validate(home, day, actor=actor, now=now, reason=reason, again=again[day], show=watch(day))
         if outcome is not None:
@@ -61,19 +63,18 @@ def validate_due(home: Home, *, actor: Asking, now: int, reason: str = "", watch
 
 def beside_of(outcome: Outcome) -> dict[date, Again]:
     """What other days have to look at again, as far as they were validated."""
-    found: dict[date, Again] = defaultdict(Again)
+    found: dict[date, Again] = {}
     day = outcome.run.day
     if outcome.touched:
         for ahead in range(-LOOK_AHEAD, LOOK_AHEAD + 1):
             if ahead:
-                found[day + timedelta(days=ahead)] = Again(unsure=outcome.touched)
+                found[day + timedelta(days=ahead)] = replace(NOTHING_NEW, unsure=outcome.touched)
     if outcome.contradicted:
         eve = day - ONE_DAY
-        found[eve] = both(found[eve], Again(keys=outcome.contradicted))
-    return dict(found)
+        found[eve] = replace(found.get(eve, NOTHING_NEW), keys=outcome.contradicted)
+    return found
 
 
 def both(one: Again, other: Again) -> Again:
     """Both together."""
-    keys: frozenset[Key] = one.keys | other.keys
-    return Again(keys=keys, unsure=one.unsure | other.unsure, whole=one.whole or other.whole)
+    return replace(NOTHING_NEW, keys=one.keys | other.keys, unsure=one.unsure | other.unsure)

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from kwartier.errors import InputError
-from kwartier.fleet.standing import Coded
+from kwartier.fleet.standing import Coded, Standing
 from kwartier.gate.ids import Links
 from kwartier.model import Registers, Times
 from kwartier.names import NOWHERE, Names, names_of, places_in
@@ -48,6 +48,13 @@ class Facts:
         """The row of each meter, or :data:`~kwartier.names.NOWHERE`."""
         return places_in(self.meters, links.meters)
 
+    def tick(self, links: Links, seen: Mask) -> None:
+        """Mark in ``seen`` those that stand behind links: the meter at the connection where it is."""
+        rows = self.rows(links)
+        here = np.flatnonzero(rows != NOWHERE)
+        here = here[self.eans[rows[here]] == links.eans[here]]
+        seen[rows[here]] = True
+
     def reset(self, links: Links) -> Mask:
         """Whose registers started anew on the day."""
         those = [meter for meter, days in self.resets.items() if self.day in days]
@@ -75,9 +82,11 @@ def texts_of(coded: Coded, rows: Registers) -> tuple[str, ...]:
     return tuple([texts[code] for code in codes.tolist()])
 
 
-def facts_of(home: Home, day: date, times: Times) -> Facts:
-    """The facts of a day; ``times``: its quarter ends. Raises ``InputError`` mixed-days for meters of another time zone."""
-    found = home.registry.standing_on(day)
+def facts_of(home: Home, day: date, times: Times, found: Standing) -> Facts:
+    """The facts of some meters of a day; ``times``: its quarter ends.
+
+    Raises ``InputError`` mixed-days for meters of another time zone.
+    """
     zone = home.settings.timezone
     elsewhere = np.array([text != zone for text in found.timezone.texts], np.bool_)
     others = int(elsewhere[found.timezone.codes].sum())

@@ -7,8 +7,7 @@ that other days have something to say of. Nothing of the readings themselves is 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from functools import cached_property, lru_cache
-from itertools import chain
+from functools import lru_cache
 
 import numpy as np
 
@@ -18,43 +17,32 @@ from kwartier.errors import InputError
 from kwartier.gate.grant import Gate, Grant
 from kwartier.gate.ids import Ids, Link, Links
 from kwartier.gate.policy import Asking, Scope
-from kwartier.gate.volumes import States, Versions
+from kwartier.gate.volumes import Versions
 from kwartier.market.market import Market
-from kwartier.model import Registers, Stack, Volumes
-from kwartier.names import NOWHERE
+from kwartier.model import Registers, Volumes
 from kwartier.service.home import Home
-from kwartier.service.validating import near
+from kwartier.service.validating.chosen import NOTHING, Again, Chosen, chosen_of
 from kwartier.service.validating.facts import LOOK_AHEAD, ONE_DAY, Facts, facts_of
+from kwartier.service.validating.looks import Everybody, Looks, Rows, Some, of_full_length
 from kwartier.service.validating.manual import ByHand, by_hand
+from kwartier.service.validating.near import Columns, SameMeter
 from kwartier.service.validating.one_day import Given, Kept, OneDay
 from kwartier.service.validating.past import Others
 from kwartier.service.validating.profiles import MarketProfiles
-from kwartier.service.validating.runs import Checked, Run, Runs
-from kwartier.service.validating.tally import Key, key_of
+from kwartier.service.validating.runs import Run, Runs
+from kwartier.service.validating.tally import Key
 from kwartier.validate.day import CHANNELS, Mask
+from kwartier.validate.estimate.sheet import Manual
 from kwartier.validate.parameters import parameters
 from kwartier.validate.volumes import absent_stack
 
 ABSENT_ROWS = 4_096
 """Meters of which nothing came that are looked at together."""
+FEW = 50_000
+"""So many readings are looked up one by one; of more, all of the day is walked over."""
 MAX_HISTORY = 62
 """Local days that a grant for validation reaches."""
-Rows = tuple[Stack, Links]
 Show = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Again:
-    """Readings that are looked at although nothing new came of them."""
-
-    keys: frozenset[Key] = field(default=frozenset(), repr=False)
-    unsure: frozenset[Key] = field(default=frozenset(), repr=False)
-    """Those of them whose day was not measured as a whole."""
-    whole: bool = False
-    """All there are."""
-
-
-NOTHING = Again()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +73,6 @@ def validate(
     Raises ``InputError`` day-not-over, mixed-days, bad-day, bad-manual-volumes; ``Denied`` as the gate does.
     """
     zone = home.settings.timezone
-    times = quarter_ends(day, day + ONE_DAY, zone)
     today = local_day(now, zone)
     if day >= today:
         raise InputError("day-not-over", f"{day} ends at midnight in {zone}")
@@ -94,7 +81,7 @@ def validate(
     grant = gate.open(actor=actor, purpose=purpose, scope=Scope(start=day - ONE_DAY, end=last + ONE_DAY), reason=reason)
     with grant.pinned() as versions:
         turn = _Turn(home, gate, grant, actor, reason, day, today, now)
-        return turn.taken(versions, facts_of(home, day, times), again, manual, show)
+        return turn.taken(versions, again, manual, show)
 
 
 class _Turn:
@@ -107,52 +94,80 @@ class _Turn:
         self._actor, self._reason = actor, reason
         self._day, self._today, self._now = day, today, now
         self._zone = home.settings.timezone
+        self._times = quarter_ends(day, day + ONE_DAY, self._zone)
         self._runs, self._ids = Runs(home.engine), Ids(home.engine)
+        self._same = SameMeter(self._ids, day.year)
         self._last = self._runs.latest(day)
         self._run_of = lru_cache(maxsize=None)(self._latest)
 
-    def taken(
-        self, versions: Versions, facts: Facts, again: Again, manual: Sequence[ByHand], show: Show | None
-    ) -> Outcome | None:
+    def taken(self, versions: Versions, again: Again, manual: Sequence[ByHand], show: Show | None) -> Outcome | None:
         """Do it."""
-        market = Market(self._home.engine)
-        revision = market.revision()
-        links: dict[int, Link] = {}
-        stored = self._stored()
         agreed, whose = by_hand(self._grant, self._runs, self._last, manual, self._ids, self._day)
-        chosen = _Chosen(stored, again, whose)
+        chosen = Chosen(links=None, known=0)
+        if self._last is not None and not again.whole:
+            chosen = chosen_of(self._grant, self._ids, self._last, again, whose)
+            if not chosen.links:
+                return None
+        looks = self._looks(chosen)
+        facts = facts_of(self._home, self._day, self._times, looks.meters())
+        revision = Market(self._home.engine).revision()
+        run = self._runs.begin(
+            self._day,
+            actor=self._actor.name,
+            rules=parameters(self._day).name,
+            # A run over some does not say that all that had come by then was looked at.
+            raw_version=versions.raw if again.new or self._last is None else self._last.raw_version,
+            market_revision=revision,
+            at=self._now,
+        )
+        return self._carried_out(run, looks, facts, chosen, agreed, revision, show)
+
+    def _looks(self, chosen: Chosen) -> Looks:
+        is_over = self._day + ONE_DAY < self._today
+        if chosen.links is None or len(chosen.links) > FEW:
+            return Everybody(self._home, self._grant, self._day, is_over=is_over, same=self._same, only=chosen.links)
+        return Some(self._home, self._grant, self._day, is_over=is_over, same=self._same, only=chosen.links)
+
+    def _carried_out(
+        self,
+        run: int,
+        looks: Looks,
+        facts: Facts,
+        chosen: Chosen,
+        agreed: Sequence[Manual],
+        revision: int,
+        show: Show | None,
+    ) -> Outcome:
+        links: dict[int, Link] = {}
+        before = looks.before(self._run_of(self._day - ONE_DAY))
         given = Given(
             day=self._day,
-            times=quarter_ends(self._day, self._day + ONE_DAY, self._zone),
+            times=self._times,
             timezone=self._zone,
             today=self._today,
             parameters=parameters(self._day),
             facts=facts,
-            before=self._before,
-            opened=self._opened(),
-            others=self._others(),
-            profiles=MarketProfiles(market, self._day, revision, self._zone, links),
+            before=before,
+            opened=looks.opened(),
+            others=Others(self._grant, self._history, same=self._same, timezone=self._zone, run_of=self._run_of),
+            profiles=MarketProfiles(Market(self._home.engine), self._day, revision, self._zone, links),
             manual=agreed,
-            is_again=stored is not None,
+            is_again=chosen.links is not None,
         )
-        one = OneDay(given, links)
-        rows = self._rows(facts, chosen, show)
-        pieces = one.volumes(rows)
-        first = next(pieces, None)
-        if first is None and stored is not None:
-            return None
-        run = self._runs.begin(
-            self._day,
-            actor=self._actor.name,
-            rules=given.parameters.name,
-            raw_version=versions.raw,
-            market_revision=revision,
+        one, counts = OneDay(given, links), _Counts()
+        rows = self._rows(looks, facts, chosen, before, show)
+        version = self._home.open_validated().append(run, self._day, self._kept(run, one.volumes(rows), counts))
+        is_first = chosen.links is None
+        self._runs.finish(
+            run,
+            checks=one.tally.checks(given.parameters),
+            counts=counts.counts(
+                rows=counts.changed if is_first else self._rows_before + counts.changed - chosen.known
+            ),
+            version=version,
             at=self._now,
+            over=None if is_first else counts.ids,
         )
-        counts = _Counts()
-        kept = self._kept(run, chain([] if first is None else [first], pieces), counts)
-        version = self._home.open_validated().append(run, self._day, kept)
-        self._finish(run, counts, one.tally.checks(given.parameters), version, stored)
         return Outcome(
             run=self._runs.demand(self._day),
             quarters=dict(one.tally.quarters),
@@ -160,23 +175,9 @@ class _Turn:
             touched=frozenset(one.tally.touched),
         )
 
-    def _finish(
-        self, run: int, counts: "_Counts", checks: Sequence[Checked], version: int, stored: States | None
-    ) -> None:
-        every = counts.ids if stored is None else np.union1d(stored.ids, counts.ids)
-        self._runs.finish(
-            run,
-            checks=checks,
-            counts={
-                "rows": len(every),
-                "changed": len(counts.ids),
-                "findings": counts.findings,
-                "substitutes": counts.substitutes,
-            },
-            version=version,
-            at=self._now,
-            over=None if stored is None else counts.ids,
-        )
+    @property
+    def _rows_before(self) -> int:
+        return 0 if self._last is None else self._last.rows
 
     def _kept(self, run: int, pieces: Iterable[tuple[Volumes, Kept]], counts: "_Counts") -> Iterator[Volumes]:
         for volumes, (found, put) in pieces:
@@ -189,29 +190,6 @@ class _Turn:
         run = self._runs.latest(day)
         return None if run is None else run.run
 
-    def _stored(self) -> States | None:
-        """What the day has already."""
-        return None if self._last is None else self._grant.states(self._day, self._last.run)
-
-    def _same(self) -> near.SameMeter:
-        return near.SameMeter(self._ids, self._day.year)
-
-    @cached_property
-    def _before(self) -> near.Columns:
-        eve = self._day - ONE_DAY
-        run = self._run_of(eve)
-        return (
-            near.nothing_before() if run is None else near.state_before(self._grant.states(eve, run), eve, self._same())
-        )
-
-    def _opened(self) -> near.Columns:
-        morrow = self._day + ONE_DAY
-        stacks: Iterable[Rows] = self._grant.day(morrow) if morrow < self._today else ()
-        return near.openings(stacks, morrow, self._zone, self._same())
-
-    def _others(self) -> Others:
-        return Others(self._grant, self._history, same=self._same(), timezone=self._zone, run_of=self._run_of)
-
     def _history(self) -> Grant:
         """A grant for the days that may be like this one."""
         scope = Scope(start=self._day - timedelta(days=MAX_HISTORY), end=self._day)
@@ -219,75 +197,44 @@ class _Turn:
             actor=self._actor, purpose=self._home.settings.validate_purpose, scope=scope, reason=self._reason
         )
 
-    def _rows(self, facts: Facts, chosen: "_Chosen", show: Show | None) -> Iterator[Rows]:
-        """What came of the day, and then the meters of which nothing came; of both what is to be looked at."""
-        seen = np.zeros(len(facts), np.bool_)
-        done, quarters = 0, len(quarter_ends(self._day, self._day + ONE_DAY, self._zone))
-        for stack, links in self._grant.day(self._day):
-            if stack.status.shape[1] != quarters:
-                raise InputError(
-                    "mixed-days", f"readings of {self._day} have not the quarters that it has in {self._zone}"
-                )
-            rows = facts.rows(links)
-            seen[rows[rows != NOWHERE]] = True
+    def _rows(self, looks: Looks, facts: Facts, chosen: Chosen, before: Columns, show: Show | None) -> Iterator[Rows]:
+        """What came of the day, and then the meters of which nothing came."""
+        ids, seen, done = [np.zeros(0, np.int64)], np.zeros(len(facts), np.bool_), 0
+        for stack, links in of_full_length(looks.rows(), self._day, len(self._times), self._zone):
+            ids.append(stack.ids)
+            facts.tick(links, seen)
             done += len(stack)
             if show is not None:
                 show(done, len(facts))
-            wanted = chosen.of(stack, links)
-            if wanted.any():
-                yield stack.only(wanted), links if wanted.all() else links.take(wanted)
-        yield from self._absent(facts, seen, chosen)
+            yield stack, links
+        if chosen.links is None:
+            absent = self._expected(facts, ~seen)
+        else:
+            absent = chosen.links.take(~np.isin(chosen.links.ids, np.concatenate(ids)))
+        yield from self._absent(absent, before)
 
-    def _absent(self, facts: Facts, seen: Mask, chosen: "_Chosen") -> Iterator[Rows]:
+    def _expected(self, facts: Facts, missed: Mask) -> Links:
+        """The meters that should have been read and were not, among those that were missed."""
         unread = self._home.registry.not_read(self._day, self._day + ONE_DAY)
-        missed = zip(facts.eans[~seen].tolist(), facts.meters[~seen].tolist(), strict=True)
-        named = (Link(ean.decode(), meter.decode(), self._day.year) for ean, meter in missed)
-        wanted = [link for link in named if link.ean not in unread]
+        names = zip(facts.eans[missed].tolist(), facts.meters[missed].tolist(), strict=True)
+        links = (Link(ean.decode(), meter.decode(), self._day.year) for ean, meter in names)
+        wanted = [link for link in links if link.ean not in unread]
         known = self._ids.known(wanted)
         if self._last is None and len(known) < len(wanted):
             with writing(self._home.engine) as connection:
                 known = self._ids.ids_of(connection, wanted)
         there = Links.made({identity: link for link, identity in known.items()}, self._day.year)
-        reached = self._grant.reached(self._day, there)
-        times = quarter_ends(self._day, self._day + ONE_DAY, self._zone)
-        ids = reached.ids
-        state = self._before.of(ids)
+        return self._grant.reached(self._day, there)
+
+    def _absent(self, links: Links, before: Columns) -> Iterator[Rows]:
+        ids = links.ids
+        state = before.of(ids)
         takes_only = (state["last_import_at"] > 0) & (state["last_export_at"] == 0)
         for channels, some in ((CHANNELS, ~takes_only), (CHANNELS[:1], takes_only)):
             own = ids[some]
             for first in range(0, len(own), ABSENT_ROWS):
-                stack = absent_stack(self._day, own[first : first + ABSENT_ROWS], times, channels)
-                links = reached.of(stack.ids)
-                rows = chosen.of(stack, links)
-                if rows.any():
-                    yield stack.only(rows), links.take(rows)
-
-
-class _Chosen:
-    """Which rows are looked at."""
-
-    def __init__(self, stored: States | None, again: Again, agreed: frozenset[int]) -> None:
-        self._everything = stored is None or again.whole
-        self._again = again
-        self._agreed = agreed
-        columns = {} if stored is None else {name: stored.columns[name] for name in ("raw_version", "eligible")}
-        ids = np.zeros(0, np.int64) if stored is None else stored.ids
-        there = {"there": np.ones(len(ids), np.int64)}
-        self._stored = near.Columns(ids=ids, columns={**columns, **there})
-
-    def of(self, stack: Stack, links: Links) -> Mask:
-        """Of a stack these."""
-        if self._everything:
-            return np.ones(len(stack), np.bool_)
-        stored = self._stored.of(stack.ids)
-        wanted = (stored["there"] == 0) | (stored["raw_version"] != stack.versions)
-        again = self._again
-        if again.keys or again.unsure or self._agreed:
-            for row, (identity, link) in enumerate(zip(stack.ids.tolist(), links, strict=True)):
-                key = key_of(link)
-                unsure = key in again.unsure and not stored["eligible"][row]
-                wanted[row] |= unsure or key in again.keys or identity in self._agreed
-        return np.asarray(wanted, np.bool_)
+                stack = absent_stack(self._day, own[first : first + ABSENT_ROWS], self._times, channels)
+                yield stack, links.of(stack.ids)
 
 
 class _Counts:
@@ -295,15 +242,25 @@ class _Counts:
 
     def __init__(self) -> None:
         self._ids: list[Registers] = [np.zeros(0, np.int64)]
-        self.findings = self.substitutes = 0
+        self._findings = self._substitutes = 0
 
     def add(self, volumes: Volumes, findings: int, substitutes: int) -> None:
         """A piece of it."""
         self._ids.append(volumes.ids)
-        self.findings += findings
-        self.substitutes += substitutes
+        self._findings += findings
+        self._substitutes += substitutes
 
     @property
     def ids(self) -> Registers:
         """Ascending."""
         return np.sort(np.concatenate(self._ids))
+
+    @property
+    def changed(self) -> int:
+        """How many."""
+        return sum(map(len, self._ids))
+
+    def counts(self, *, rows: int) -> dict[str, int]:
+        """As a run is finished with; ``rows``: how many the day has."""
+        found = {"findings": self._findings, "substitutes": self._substitutes}
+        return {"rows": rows, "changed": self.changed, **found}
