@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from bench.night import peak_mb
 from bench.store import CHANNELS, DAY, QUARTERS, SEED, ZONE, Keys, households
@@ -28,10 +29,12 @@ from kwartier.model import STATE, Missing, Stack
 from kwartier.store.encode import Block, encode
 from kwartier.store.files import Files
 from kwartier.store.reader import stacks
+from kwartier.store.schema import RAW
 from kwartier.store.versions import with_day
 from kwartier.validate.capacity import capacity_wh
 from kwartier.validate.day import Around, Day, Known
-from kwartier.validate.judging import judge
+from kwartier.validate.differences import only
+from kwartier.validate.judging import judge, looked
 from kwartier.validate.parameters import Parameters, parameters
 
 ROWS = 20_000
@@ -98,7 +101,7 @@ def measure(meters: int, rows: int, faults: float, repeats: int) -> Found:
             judging.append(seconds(lambda day: judge(day, rules), turns))
             floor.append(seconds(one_pass, turns))
             begun_cpu = time.process_time()
-            stored.append(seconds(lambda group: group.judged(rules), groups))
+            stored.append(seconds(lambda group: group.judged(rules, meters), groups))
             cpu.append(time.process_time() - begun_cpu)
             reading.append(seconds(lambda group: group.read(), groups))
     return Found(
@@ -136,20 +139,25 @@ class Group:
         (found,) = stacks([with_day(table, DAY)])
         return found
 
-    def judged(self, rules: Parameters) -> None:
+    def judged(self, rules: Parameters, among: int) -> None:
         """Read and judged."""
-        judge(replace(self.day, stack=self.read()), rules)
+        looked(replace(self.day, stack=self.read()), rules, among=among)
 
 
 def stored_groups(folder: Path, turns: Sequence[Day]) -> list[Group]:
-    """Stacks as encrypted files of a row group each."""
+    """Stacks as encrypted files, in row groups as the store has them."""
     files, groups = Files(folder, Keys()), []
+    parts = {id(day): [only(day, rows) for rows in in_groups(len(day))] for day in turns}
     for number, day in enumerate(turns):
         path = f"day={DAY}/{number:032}.parquet"
-        table = encode("bench", block_of(day))
-        files.write(path, [table], row_group=len(day))
-        groups.append(Group(files=files, path=path, number=0, day=day))
+        files.write(path, [encode("bench", block_of(day))])
+        groups += [Group(files=files, path=path, number=at, day=part) for at, part in enumerate(parts[id(day)])]
     return groups
+
+
+def in_groups(rows: int) -> list[npt.NDArray[np.int64]]:
+    """Places by row group."""
+    return [np.arange(first, min(first + RAW.row_group, rows)) for first in range(0, rows, RAW.row_group)]
 
 
 def block_of(day: Day) -> Block:

@@ -337,9 +337,10 @@ def rule_page() -> Iterator[str]:
     yield ""
     yield "## What a stack of rows costs"
     yield ""
-    yield "`python -m bench rules` judges a million meters in memory. Rules over quarters that the screen knows look only at"
-    yield "rows that it points at (`validate/screen.py`); `tests/validate/test_judging.py` holds that against looking at every"
-    yield "row. A new rule is shown every row until the screen knows it."
+    yield "`python -m bench rules` judges a million meters, from memory and from stored files. Rules over quarters that the"
+    yield "screen knows look only at rows that it points at (`validate/screen.py`); `tests/validate/test_judging.py` holds that"
+    yield "against looking at every row. A new rule is shown every row until the screen knows it. What it comes to stands in"
+    yield "[performance.md](performance.md#validation-and-the-morning-after)."
 
 
 def _implemented(one: Rule) -> str:

@@ -180,7 +180,7 @@ def _decode(table: pyarrow.Table, length: int, kind: int) -> list[Stack]:
     ]
 
 
-def _filled(column: Column) -> npt.NDArray[np.integer[Any]]:
+def _filled(column: Column) -> Integers | npt.NDArray[np.int32]:
     """Whole numbers as they are stored, 0 for null."""
     if column.null_count:
         column = pc.fill_null(column, 0)  # type: ignore[type-var, assignment]  # the stubs know no filling with a number

@@ -6,7 +6,6 @@ itself and the entry beside it is 0.
 """
 
 from hashlib import blake2b
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +34,9 @@ def differences(registers: Integers, present: Mask) -> tuple[Integers, Mask]:
     return np.where(here & ~base, found, 0), base
 
 
-def registers_of(opening: Integers, found: npt.NDArray[np.integer[Any]], bases: list[tuple[int, int, int]]) -> Integers:
+def registers_of(
+    opening: Integers, found: Integers | npt.NDArray[np.int32], bases: list[tuple[int, int, int]]
+) -> Integers:
     """The registers of a stack of days; ``bases`` are (row, place, register). Where a value is missing, the last one."""
     whole = np.empty((len(opening), found.shape[1] + 1), np.int64)
     whole[:, 0], whole[:, 1:] = opening, found
