@@ -12,6 +12,7 @@ from kwartier.cli.progress import Shown
 
 if TYPE_CHECKING:
     from kwartier.collect.due import Counts
+    from kwartier.service.home import Home
 
 DAY_FORMAT = "%Y-%m-%d"
 MAX_WORKERS = 64
@@ -28,10 +29,10 @@ DayOption = Annotated[
 ]
 
 
-def _day(given: datetime | None) -> date:
+def _day(given: datetime | None, opened: "Home") -> date:
     from kwartier.service.night import yesterday
 
-    return yesterday(time.time()) if given is None else given.date()
+    return yesterday(time.time(), opened.settings.timezone) if given is None else given.date()
 
 
 @app.command("run")
@@ -56,7 +57,7 @@ def run(
     from kwartier.service.night import run as carry_out
 
     with open_home(home_folder(home)) as opened, Shown() as shown:
-        request = Request(day=_day(day), workers=workers, at_once=now, actor=actor(opened), reason=reason)
+        request = Request(day=_day(day, opened), workers=workers, at_once=now, actor=actor(opened), reason=reason)
         counts = carry_out(opened, request, show=shown.show, say=say)
     if as_json:
         print_json(as_table(request.day, counts, running=False))
@@ -73,8 +74,8 @@ def status(day: DayOption = None, as_json: JsonOption = False, home: HomeOption 
     from kwartier.service.home import open_home
     from kwartier.service.night import stands
 
-    wanted = _day(day)
     with open_home(home_folder(home)) as opened:
+        wanted = _day(day, opened)
         found = stands(opened, wanted)
     if found is None:
         raise InputError("no-such-night", f"there was no night for {wanted}")
@@ -97,7 +98,7 @@ def gaps(
     from kwartier.service.home import open_home
 
     with open_home(home_folder(home)) as opened:
-        found = Dues(opened.engine, opened.settings.dso).gaps(_day(day), limit=limit)
+        found = Dues(opened.engine, opened.settings.dso).gaps(_day(day, opened), limit=limit)
     if as_json:
         print_json(
             [
@@ -130,8 +131,8 @@ def claims(day: DayOption = None, as_json: JsonOption = False, home: HomeOption 
     from kwartier.collect.claims import Claims
     from kwartier.service.home import open_home
 
-    wanted = _day(None) + timedelta(days=1) if day is None else day.date()
     with open_home(home_folder(home)) as opened:
+        wanted = _day(None, opened) + timedelta(days=1) if day is None else day.date()
         proof = Claims(opened.engine).proof(wanted)
     table = {
         "date": wanted.isoformat(),

@@ -26,7 +26,6 @@ from kwartier.service.home import Home
 from kwartier.service.host_time import host_clock, steady_s
 from kwartier.service.worker import Orders, work
 
-TIMEZONE = "Europe/Amsterdam"
 MAX_STARTS = 5
 """How often a process that ended too soon is started again, all of them together."""
 POLL_S = 0.25
@@ -74,9 +73,9 @@ class _Worker:
     ended: bool = False
 
 
-def yesterday(now: float) -> date:
-    """The last local day that is over."""
-    return clock.local_day(int(now), TIMEZONE) - timedelta(days=1)
+def yesterday(now: float, timezone: str) -> date:
+    """The last local day that is over where ``timezone`` holds."""
+    return clock.local_day(int(now), timezone) - timedelta(days=1)
 
 
 def plan(home: Home, request: Request, *, now: float) -> int:
@@ -85,7 +84,7 @@ def plan(home: Home, request: Request, *, now: float) -> int:
     Raises ``InputError``, and ``Denied`` where the purpose of nights does not allow it: then no meter is asked.
     """
     day = request.day
-    if now < clock.midnight(day + timedelta(days=1), TIMEZONE) and request.at_once:
+    if now < clock.midnight(day + timedelta(days=1), home.settings.timezone) and request.at_once:
         raise InputError("day-not-over", f"{day} ends at its midnight, and it is not there yet")
     if not request.at_once and now >= _closes(home, day):
         raise InputError(
@@ -125,7 +124,7 @@ def plan(home: Home, request: Request, *, now: float) -> int:
 
 def _closes(home: Home, day: date) -> int:
     window = Window(opens=home.settings.window_opens, closes=home.settings.window_closes)
-    return window.closes_at(day, TIMEZONE)
+    return window.closes_at(day, home.settings.timezone)
 
 
 def run(home: Home, request: Request, *, show: Callable[[Progress], None], say: Callable[[str], None]) -> Counts:

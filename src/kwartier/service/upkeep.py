@@ -40,7 +40,7 @@ def tidy(home: Home, *, keep_days: int | None, wall: Callable[[], float]) -> Tid
     ``keep_days`` overrides the setting; 0 keeps everything. ``wall`` gives UTC seconds. Raises ``StateError`` tidying.
     """
     folder, keys = home.store_folder, home.day_keys
-    last = yesterday(wall())
+    last = yesterday(wall(), home.settings.timezone)
     keep = home.settings.keep_days if keep_days is None else keep_days
     with alone(folder):
         retention, members = Retention(folder, keys), home.rooms().members
