@@ -72,9 +72,9 @@ class Visits:
         """Whether the visit of that name is written down."""
         return connection.execute(select(visits.c.id).where(visits.c.id == visit)).first() is not None
 
-    def of_meter(self, meter: str) -> list[VisitRecord]:
-        """Every record of ``meter``, the newest first."""
-        query = select(visits).where(visits.c.meter == meter).order_by(visits.c.started.desc())
+    def of_meter(self, meter: str, limit: int | None = None) -> list[VisitRecord]:
+        """Every record of ``meter``, or the last ``limit`` of them, the newest first."""
+        query = select(visits).where(visits.c.meter == meter).order_by(visits.c.started.desc()).limit(limit)
         with reading(self._engine) as connection:
             rows = connection.execute(query).mappings().all()
         return [

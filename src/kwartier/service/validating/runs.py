@@ -185,18 +185,20 @@ class Runs:
             rows = connection.execute(query).mappings().all()
         return [Checked(**{name: row[name] for name in Checked.__dataclass_fields__}) for row in rows]
 
-    def found(self, run: Run) -> list[Found]:
-        """The findings of a day as of a run, by reading."""
+    def found(self, run: Run, only: Sequence[int] | None = None) -> list[Found]:
+        """The findings of a day as of a run, by reading. ``only``, here and below: those of some readings, not too many."""
         table = validation_findings
         query = select(table).where(_stood(table, run)).order_by(table.c.reading, table.c.code, table.c.first)
+        query = query if only is None else query.where(table.c.reading.in_(only))
         with reading(self._engine) as connection:
             rows = connection.execute(query.limit(MAX_SHOWN_FINDINGS)).mappings().all()
         return [Found(**{name: row[name] for name in Found._fields}) for row in rows]
 
-    def put(self, run: Run, method: str = "") -> list[Put]:
+    def put(self, run: Run, method: str = "", only: Sequence[int] | None = None) -> list[Put]:
         """The substitutes of a day as of a run, by reading; ``method``: those by one method."""
         table = substitutes
         query = select(table).where(_stood(table, run)).order_by(table.c.reading, table.c.channel, table.c.first)
+        query = query if only is None else query.where(table.c.reading.in_(only))
         if method:
             query = query.where(table.c.method == method)
         with reading(self._engine) as connection:
