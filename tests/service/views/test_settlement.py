@@ -16,7 +16,7 @@ from kwartier.service.views import settlement, sums
 from kwartier.service.views.charts import Chart
 from kwartier.service.views.plain import as_json
 from kwartier.service.views.settled_days import settled_days
-from kwartier.service.views.settlement import ADVICE, SENTENCES, SettlementPage, Shown, settlement_page
+from kwartier.service.views.settlement import ADVICE, SENTENCES, SettlementPage, Shelf, Shown, settlement_page
 from kwartier.settle.conservation import CHECKS
 from kwartier.tables import accesses
 from kwartier.tables.settle import settlement_sums
@@ -267,6 +267,19 @@ def test_sums_that_were_altered_are_not_shown(tmp_path: Path) -> None:
         with pytest.raises(StateError) as caught:
             page(found, late=2)
     assert caught.value.code == "settlement-altered"
+
+
+def test_a_shelf_gives_what_the_database_gives_and_no_sums_without_a_grant(place: Village) -> None:
+    shelf, at = Shelf(place.home), noon_after(place.day, 8)
+    desk = Somebody(name="os:doris", roles=frozenset({"customer-desk"}))
+    for _ in range(2):
+        found = settlement_page(place.home, place.day, actor=EVA, reason="to see", at=at, shelf=shelf)
+        assert found == page(place)
+        with pytest.raises(Denied):
+            settlement_page(place.home, place.day, actor=desk, reason="curious", at=at, shelf=shelf)
+    with reading(place.home.engine) as connection:
+        rows = connection.execute(select(accesses).where(accesses.c.actor == "os:doris")).all()
+    assert len(rows) == 2, "each look is written down"
 
 
 def test_what_is_not_there_is_said(place: Village) -> None:

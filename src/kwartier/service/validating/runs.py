@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Table, and_, func, insert, select, update
 
 from kwartier import __version__
 from kwartier.database import insert_lines, reading, writing
@@ -185,25 +185,48 @@ class Runs:
             rows = connection.execute(query).mappings().all()
         return [Checked(**{name: row[name] for name in Checked.__dataclass_fields__}) for row in rows]
 
-    def found(self, run: Run, only: Sequence[int] | None = None) -> list[Found]:
-        """The findings of a day as of a run, by reading. ``only``, here and below: those of some readings, not too many."""
+    def found(self, run: Run) -> list[Found]:
+        """The findings of a day as of a run, by reading."""
         table = validation_findings
         query = select(table).where(_stood(table, run)).order_by(table.c.reading, table.c.code, table.c.first)
-        query = query if only is None else query.where(table.c.reading.in_(only))
         with reading(self._engine) as connection:
             rows = connection.execute(query.limit(MAX_SHOWN_FINDINGS)).mappings().all()
         return [Found(**{name: row[name] for name in Found._fields}) for row in rows]
 
-    def put(self, run: Run, method: str = "", only: Sequence[int] | None = None) -> list[Put]:
+    def put(self, run: Run, method: str = "") -> list[Put]:
         """The substitutes of a day as of a run, by reading; ``method``: those by one method."""
         table = substitutes
         query = select(table).where(_stood(table, run)).order_by(table.c.reading, table.c.channel, table.c.first)
-        query = query if only is None else query.where(table.c.reading.in_(only))
         if method:
             query = query.where(table.c.method == method)
         with reading(self._engine) as connection:
             rows = connection.execute(query.limit(MAX_SHOWN_FINDINGS)).mappings().all()
         return [Put(**{name: row[name] for name in Put._fields}) for row in rows]
+
+    def of_readings(
+        self, readings: Sequence[int], runs: Mapping[date, Run]
+    ) -> tuple[list[tuple[date, Found]], list[tuple[date, Put]]]:
+        """Findings and substitutes of some readings, not too many, on the days of ``runs``, each as of its run, by day."""
+        found, put = (
+            self._of_readings(table, readings, runs) if readings and runs else []
+            for table in (validation_findings, substitutes)
+        )
+        return (
+            [(row["day"], Found(**{name: row[name] for name in Found._fields})) for row in found],
+            [(row["day"], Put(**{name: row[name] for name in Put._fields})) for row in put],
+        )
+
+    def _of_readings(self, table: Table, readings: Sequence[int], runs: Mapping[date, Run]) -> list[RowMapping]:
+        finished = select(validation_runs.c.run).where(validation_runs.c.finished_at.is_not(None))
+        query = select(table).where(
+            table.c.reading.in_(readings),
+            table.c.day >= min(runs),
+            table.c.day <= max(runs),
+            table.c.run.in_(finished),
+        )
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(table.c.day, table.c.id)).mappings().all()
+        return [row for row in rows if row["day"] in runs and row["run"] <= runs[row["day"]].run < row["superseded"]]
 
 
 def _supersede(connection: Connection, table: Table, run: int, over: Integers | None) -> None:

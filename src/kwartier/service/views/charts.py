@@ -9,6 +9,7 @@ knows kinds.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,8 @@ from kwartier.service.views.plain import stamped
 ONE_DAY = timedelta(days=1)
 HOURS_A_TICK = 3
 WATT_HOURS = "Wh"
+MAX_CACHED = 64
+"""Axes that are kept: most pages are of the same days."""
 Mask = npt.NDArray[np.bool_]
 
 
@@ -92,6 +95,7 @@ class Axis:
         )
 
 
+@lru_cache(maxsize=MAX_CACHED)
 def axis(start: date, end: date, timezone: str) -> Axis:
     """The quarters of the local days from ``start`` up to ``end``. Raises ``InputError`` bad-day."""
     times = quarter_ends(start, end, timezone)

@@ -157,17 +157,19 @@ def _known(home: Home, grant: Grant, ean: str, days: Days) -> _Known:
     is_fine = grant.scope.resolution is Resolution.QUARTER
     shown = [one for one in grant.readings() if one.ean == ean]
     volumes = list(grant.own_volumes({day: run.run for day, run in runs.items()})) if is_fine and runs else []
-    found: list[tuple[date, Link, Found]] = []
-    made: list[Made] = []
-    store = Runs(home.engine)
-    for one, links in volumes:
-        by_id = dict(zip(one.ids.tolist(), links, strict=True))
-        found += [(one.day, by_id[each.reading], each) for each in store.found(runs[one.day], list(by_id))]
-        made += [
-            Made(day=one.day, link=by_id[each.reading], put=each) for each in store.put(runs[one.day], only=list(by_id))
-        ]
+    links = {
+        (one.day, identity): link
+        for one, several in volumes
+        for identity, link in zip(one.ids.tolist(), several, strict=True)
+    }
+    found, put = Runs(home.engine).of_readings(sorted({identity for _, identity in links}), runs)
     return _Known(
-        axis=axis(start, end, home.settings.timezone), shown=shown, runs=runs, volumes=volumes, found=found, made=made
+        axis=axis(start, end, home.settings.timezone),
+        shown=shown,
+        runs=runs,
+        volumes=volumes,
+        found=[(day, links[day, one.reading], one) for day, one in found if (day, one.reading) in links],
+        made=[Made(day=day, link=links[day, one.reading], put=one) for day, one in put if (day, one.reading) in links],
     )
 
 

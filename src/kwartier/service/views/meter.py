@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from kwartier.errors import InputError
+from kwartier.gate.grant import Gate
 from kwartier.gate.policy import Asking
 from kwartier.service.home import Home
 from kwartier.service.subject.logged import OfConnection, records
@@ -39,16 +40,25 @@ class MeterPage:
 
 
 def meter_page(
-    home: Home, name: str, days: Days, *, actor: Asking, asked: Asked | None = None, at: int, with_bulk: bool = False
+    home: Home,
+    name: str,
+    days: Days,
+    *,
+    actor: Asking,
+    asked: Asked | None = None,
+    at: int,
+    with_bulk: bool = False,
+    gate: Gate | None = None,
 ) -> MeterPage:
     """The page of the connection ``name``, or of the one where the meter ``name`` is; ``at``: now, in UTC seconds.
 
     ``with_bulk``: among those who looked also who looked at many at once; that goes through the audit log and takes its time.
+    ``gate``: one of this home that the thread keeps, with its tables open; its clock says then when it was looked.
     Raises ``InputError`` unknown-connection, unknown-meter, bad-day; ``Denied`` with the code of the rule that says no.
     """
     if not 0 < (days[1] - days[0]).days <= MAX_DAYS:
         raise InputError("bad-day", f"from {days[0]} up to {days[1]} are not 1 to {MAX_DAYS} days")
-    seen = sight(home, name, days, actor=actor, asked=asked, at=at)
+    seen = sight(home, gate or home.gate_at(lambda: at), name, days, actor=actor, asked=asked)
     shown = None if seen.grant is None else consumption(home, seen.grant, seen.ean, days)
     told = None
     if seen.is_of_person:

@@ -9,7 +9,7 @@ from datetime import date
 
 from kwartier.errors import Denied, InputError
 from kwartier.fleet.ean import EAN_DIGITS
-from kwartier.gate.grant import Grant
+from kwartier.gate.grant import Gate, Grant
 from kwartier.gate.policy import Asking, Scope
 from kwartier.service.home import Home
 from kwartier.service.subject.seeing import DESK
@@ -44,12 +44,11 @@ class Sight:
     is_of_person: bool
 
 
-def sight(home: Home, name: str, days: Days, *, actor: Asking, asked: Asked | None, at: int) -> Sight:
-    """What ``actor`` may see of the connection ``name``, or of the one at which the meter ``name`` is. ``at``: UTC seconds.
+def sight(home: Home, gate: Gate, name: str, days: Days, *, actor: Asking, asked: Asked | None) -> Sight:
+    """What ``actor`` may see of the connection ``name``, or of the one at which the meter ``name`` is.
 
     Raises ``InputError`` unknown-connection, unknown-meter, bad-day; ``Denied`` with the code of the rule that says no.
     """
-    gate = home.gate_at(lambda: at)
     start, end = days
     is_office, is_watching = bool(actor.roles & OFFICE), bool(actor.roles & WATCHERS)
     ean = _ean(home, name, is_office=is_office)

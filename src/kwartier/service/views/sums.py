@@ -88,23 +88,24 @@ def parties(settled: Settled, area: str = "") -> tuple[str, ...]:
 
 def party_rows(settled: Settled, area: str = "") -> tuple[PartyRow, ...]:
     """What each party answers for, the largest first."""
-    rows = []
-    for place, brp in enumerate(parties(settled, area)):
-        for direction in DIRECTIONS.values():
-            own = [one for one in _chosen(settled, area, direction) if one.brp == brp and one.part in OF_PARTIES]
-            rows.append(
-                PartyRow(
-                    brp=brp,
-                    place=place if place < MAX_SERIES else -1,
-                    direction=direction,
-                    connections=sum(one.connections for one in own),
-                    metered_wh=_day_wh(own, Part.METERED),
-                    profiled_wh=_day_wh(own, Part.PROFILED),
-                    calculated_wh=sum(int(one.calculated_wh.sum()) for one in own),
-                    estimated_wh=sum(int(one.estimated_wh.sum()) for one in own),
-                )
-            )
-    return tuple(rows)
+    own: dict[tuple[str, str], list[Sum]] = defaultdict(list)
+    for one in _chosen(settled, area, ""):
+        if one.part in OF_PARTIES:
+            own[one.brp, one.direction].append(one)
+    return tuple(
+        PartyRow(
+            brp=brp,
+            place=place if place < MAX_SERIES else -1,
+            direction=direction,
+            connections=sum(one.connections for one in own[brp, direction]),
+            metered_wh=_day_wh(own[brp, direction], Part.METERED),
+            profiled_wh=_day_wh(own[brp, direction], Part.PROFILED),
+            calculated_wh=sum(int(one.calculated_wh.sum()) for one in own[brp, direction]),
+            estimated_wh=sum(int(one.estimated_wh.sum()) for one in own[brp, direction]),
+        )
+        for place, brp in enumerate(parties(settled, area))
+        for direction in DIRECTIONS.values()
+    )
 
 
 def balances(settled: Settled, area: str) -> tuple[Balance, ...]:
