@@ -1,6 +1,7 @@
 """A meter's page shows what validation made of each quarter to whom the gate shows it, and says why each hole is there."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -258,6 +259,12 @@ def test_who_looked_and_why_is_told_with_this_very_look(street: Street) -> None:
     assert (look.recipient, look.verdict, look.ground) == ("the customer", "granted", "AVG art. 16 (text not verified)")
     assert (look.start, look.end, look.at) == (DAY, NEXT, "2026-03-04T06:00:00+01:00")
     assert [(one.kind, one.ground, one.ended_at) for one in found.people.holds] == [("dispute", "too much", None)]
+    other = page(street, days=(NEXT, NEXT + ONE_DAY)).people
+    assert other is not None
+    assert other.holds == ()
+    assert [(one.start, one.end) for one in other.looks] == [(NEXT, NEXT + ONE_DAY)], (
+        "who looked at other days is not told"
+    )
     assert not found.people.has_bulk
     whole = meter_page(
         street.home, ean(0), (DAY, NEXT), actor=TESTER, asked=COMPLAINT, at=street.now(DAY), with_bulk=True
@@ -295,6 +302,7 @@ def test_visits_are_a_timeline_the_newest_first(street: Street) -> None:
         visit(2, "m0", "done", detail=told),
         visit(3, "m0", "done", at=ean(1)),
         visit(4, "m1", "done", at=ean(1)),
+        replace(visit(5, "m0", "done"), date=DAY + 2 * ONE_DAY),
     ):
         street.home.visits.record(one)
     done, failed = page(street, actor=OPERATOR, asked=None).things.visits

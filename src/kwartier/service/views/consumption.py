@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import numpy as np
 from sqlalchemy import select
 
-from kwartier.clock import midnight
+from kwartier.clock import local_day, midnight
 from kwartier.database import reading
 from kwartier.fleet.mutations import exchanges_at
 from kwartier.gate.grant import Grant, Shown
@@ -247,7 +247,7 @@ def _remarks(home: Home, known: _Known, ean: str, days: Days) -> list[Remark]:
         rows.append(Remark(day=day, meter=link.meter, channel=one.channel, start=start, end=end, **said))
     for shown in known.shown:
         for each in shown.readings.findings:
-            day = min(max(_day_of(line, each.start, days), days[0]), days[1] - ONE_DAY)
+            day = min(max(local_day(each.start, zone), days[0]), days[1] - ONE_DAY)
             start, end = local(each.start, zone), local(each.end, zone)
             said = {"code": each.code, "severity": NOTE, "says": each.reason, "channel": ""}
             rows.append(Remark(day=day, meter=shown.readings.meter, start=start, end=end, **said))
@@ -256,16 +256,6 @@ def _remarks(home: Home, known: _Known, ean: str, days: Days) -> list[Remark]:
         said = {"code": code, "severity": NOTE, "says": reason, "channel": ""}
         rows.append(Remark(day=day, meter=meter, start=start, end=end, **said))
     return sorted(rows, key=lambda one: (one.day, one.meter, one.code, one.start))
-
-
-def _day_of(line: Axis, at: int, days: Days) -> date:
-    """The local day that a moment lies in; at a midnight the one that it closes."""
-    places = [
-        number
-        for number in range((days[1] - days[0]).days)
-        if int(line.times[line.place(days[0] + ONE_DAY * number)]) < at
-    ]
-    return days[0] + ONE_DAY * (places[-1] if places else 0)
 
 
 def _span(line: Axis, day: date, first: int, last: int, *, is_whole: bool) -> tuple[str, str]:

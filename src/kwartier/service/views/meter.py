@@ -63,7 +63,7 @@ def meter_page(
     told = None
     if seen.is_of_person:
         mine = OfConnection(home, seen.ean) if with_bulk else None
-        told = people(home, seen.ean, records=records(home) if with_bulk else (), mine=mine)
+        told = people(home, seen.ean, days, records=records(home) if with_bulk else (), mine=mine)
     return MeterPage(
         ean=seen.ean,
         start=days[0],

@@ -11,6 +11,7 @@ from kwartier.gate.holds import Holds
 from kwartier.service.home import Home
 from kwartier.service.subject.history import Mine, Record, Use, uses
 from kwartier.service.views.plain import local
+from kwartier.service.views.sight import Days
 from kwartier.tables import accesses, visits
 
 MAX_LOOKS = 500
@@ -66,12 +67,15 @@ class People:
     has_bulk: bool
 
 
-def people(home: Home, ean: str, *, records: Iterable[Record] = (), mine: Mine | None = None) -> People:
-    """``records``: those of the audit log, with ``mine`` to tell which are this connection's."""
+def people(home: Home, ean: str, days: Days, *, records: Iterable[Record] = (), mine: Mine | None = None) -> People:
+    """What is about some of these local days: whoever lived there on others is not what the page is about.
+
+    ``records``: those of the audit log, with ``mine`` to tell which are this connection's.
+    """
     zone = home.settings.timezone
     with reading(home.engine) as connection:
-        held = Holds(home.engine).of(connection, ean)
-    found = uses(home.engine, ean, records=records, mine=mine)[::-1]
+        held = [one for one in Holds(home.engine).of(connection, ean) if one.start < days[1] and one.end > days[0]]
+    found = uses(home.engine, ean, days, records, mine)[::-1]
     reasons = _reasons(home, found[:MAX_LOOKS])
     return People(
         holds=tuple(

@@ -22,7 +22,7 @@ from kwartier.service.views.sight import Days
 from kwartier.tables import dues
 
 MAX_VISITS = 200
-"""Visits of a meter that are shown, the newest."""
+"""Visits of a page, the newest."""
 MAX_NIGHTS = 400
 ONE_DAY = timedelta(days=1)
 ONE_MS = timedelta(milliseconds=1)
@@ -155,7 +155,7 @@ class Things:
     modules: tuple[ModuleThere, ...]
     exchanges: tuple[Exchanged, ...]
     visits: tuple[VisitShown, ...]
-    """The newest first."""
+    """On the days of the page and the one after, the newest first."""
     nights: tuple[Night, ...]
     """Of the days of the page."""
     next_due: NextDue | None
@@ -174,8 +174,8 @@ def things(home: Home, ean: str, days: Days, *, at: int) -> Things:
         exchanged = exchanges_at(connection, [ean])
     readouts = tuple(Readout(start=_start(one.start), end=_end(one.end), mode=str(one.facts[0])) for one in versions)
     mode = next((str(one.facts[0]) for one in versions if one.start <= today < one.end), Mode.REMOTE.value)
-    visited = [one for name in names for one in home.visits.of_meter(name, MAX_VISITS) if one.ean == ean]
-    visited.sort(key=lambda one: one.started, reverse=True)
+    # A day is read on the day after it. Who lived there on other days is not what the page is about.
+    visited = home.visits.at_connection(ean, names, days[0], days[1] + ONE_DAY, limit=MAX_VISITS)
     here = next((one.name for one in devices if one.start <= today < one.end), None)
     return Things(
         ean=ean,
@@ -187,7 +187,7 @@ def things(home: Home, ean: str, days: Days, *, at: int) -> Things:
         exchanges=tuple(
             Exchanged(at=local(one.moment, zone), old_meter=one.old_meter, new_meter=one.new_meter) for one in exchanged
         ),
-        visits=tuple(_visit(one, zone) for one in visited[:MAX_VISITS]),
+        visits=tuple(_visit(one, zone) for one in visited),
         nights=_nights(home, ean, names, days),
         next_due=_next_due(home, here, at) if here is not None and mode == Mode.REMOTE else None,
     )
