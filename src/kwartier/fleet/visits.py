@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, RowMapping, delete, insert, select
 
 from kwartier.cosem import layout as layouts
 from kwartier.cosem.layout import Layout
@@ -76,24 +76,16 @@ class Visits:
         """Every record of ``meter``, the newest first."""
         query = select(visits).where(visits.c.meter == meter).order_by(visits.c.started.desc())
         with reading(self._engine) as connection:
-            rows = connection.execute(query).mappings().all()
-        return [
-            VisitRecord(
-                id=row["id"],
-                meter=row["meter"],
-                ean=row["ean"],
-                date=row["date"],
-                started=_EPOCH + row["started"] * _MICROSECOND,
-                ended=_EPOCH + row["ended"] * _MICROSECOND,
-                outcome=row["outcome"],
-                asked=row["asked"],
-                purpose=row["purpose"],
-                reason=row["reason"],
-                actor=row["actor"],
-                detail=json.loads(row["detail"]),
-            )
-            for row in rows
-        ]
+            return [_record(row) for row in connection.execute(query).mappings()]
+
+    def at_connection(
+        self, ean: str, meters: Sequence[str], start: date, end: date, *, limit: int
+    ) -> list[VisitRecord]:
+        """Records of ``meters`` at a connection, of the local days of visit from ``start`` to before ``end``, newest first."""
+        query = select(visits).where(visits.c.meter.in_(meters), visits.c.ean == ean)
+        query = query.where(visits.c.date >= start, visits.c.date < end).order_by(visits.c.started.desc()).limit(limit)
+        with reading(self._engine) as connection:
+            return [_record(row) for row in connection.execute(query).mappings()]
 
     def layout(self, meter: str) -> Layout | None:
         """What ``meter`` said of its quarter profile when it was last asked."""
@@ -190,6 +182,23 @@ class Visits:
         rows = [{"meter": meter, "visit_ms": round(found[meter] * 1000), "at": at} for meter in sorted(found)]
         if rows:
             replace_rows(connection, paces, rows)
+
+
+def _record(row: RowMapping) -> VisitRecord:
+    return VisitRecord(
+        id=row["id"],
+        meter=row["meter"],
+        ean=row["ean"],
+        date=row["date"],
+        started=_EPOCH + row["started"] * _MICROSECOND,
+        ended=_EPOCH + row["ended"] * _MICROSECOND,
+        outcome=row["outcome"],
+        asked=row["asked"],
+        purpose=row["purpose"],
+        reason=row["reason"],
+        actor=row["actor"],
+        detail=json.loads(row["detail"]),
+    )
 
 
 def _row(record: VisitRecord) -> dict[str, object]:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from kwartier.database import reading, writing
 from kwartier.errors import Denied, InputError
 from kwartier.fleet.readout import not_read
 from kwartier.fleet.registry import Registry
+from kwartier.gate import named
 from kwartier.gate.asked import MAX_NAME, demand_sense, what, write_down
 from kwartier.gate.blocks import Blocks
 from kwartier.gate.erased import Unerased, UnerasedVolumes
@@ -56,6 +57,7 @@ ONE_DAY = timedelta(days=1)
 Integers = npt.NDArray[np.int64]
 Meters = dict[str, dict[str, str]]
 """The meters at each connection, and the time zone of each."""
+Seen = TypeVar("Seen")
 
 
 class Approvals(Protocol):
@@ -287,7 +289,7 @@ class Grant:
         resolution = self.scope.resolution or self._purpose.resolution
         return reduced(found, resolution, self.scope.channels or (), timezone)
 
-    def _reached(self, ean: str, meter: str, rows: dict[date, Row]) -> dict[date, Row]:
+    def _reached(self, ean: str, meter: str, rows: dict[date, Seen]) -> dict[date, Seen]:
         """The days on which the connection is the operator's: it may have been another's before, or become it."""
         registry = self._rooms.registry
         if not registry.dso:
@@ -297,6 +299,17 @@ class Grant:
             for day, row in rows.items()
             if any(one.meter == meter for one in registry.meters_of(ean, day, day + ONE_DAY))
         }
+
+    def own_volumes(self, runs: named.Days) -> Iterator[tuple[Volumes, list[Link]]]:
+        """What validation made of the readings of the connections that the grant names, as of the run of each day.
+
+        Raises ``Denied`` out-of-scope, too-fine, wrong-source.
+        """
+        self._opened()
+        named.check(self.scope, runs)
+        reader = self._volumes()
+        self._note("use", persons=self._persons, validated=reader.version, run=max(runs.values(), default=0))
+        return named.look_up(reader, Ids(self._rooms.engine), self._meters, runs, self._reached)
 
     def day(self, day: date, picked: Picked | None = None) -> Iterator[tuple[Stack, list[Link]]]:
         """The fleet on one local day, with the connection and meter of each row; ``picked``: not in the latest versions.

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Table, and_, func, insert, select, update
 
 from kwartier import __version__
 from kwartier.database import insert_lines, reading, writing
@@ -202,6 +202,31 @@ class Runs:
         with reading(self._engine) as connection:
             rows = connection.execute(query.limit(MAX_SHOWN_FINDINGS)).mappings().all()
         return [Put(**{name: row[name] for name in Put._fields}) for row in rows]
+
+    def of_readings(
+        self, readings: Sequence[int], runs: Mapping[date, Run]
+    ) -> tuple[list[tuple[date, Found]], list[tuple[date, Put]]]:
+        """Findings and substitutes of some readings, not too many, on the days of ``runs``, each as of its run, by day."""
+        found, put = (
+            self._of_readings(table, readings, runs) if readings and runs else []
+            for table in (validation_findings, substitutes)
+        )
+        return (
+            [(row["day"], Found(**{name: row[name] for name in Found._fields})) for row in found],
+            [(row["day"], Put(**{name: row[name] for name in Put._fields})) for row in put],
+        )
+
+    def _of_readings(self, table: Table, readings: Sequence[int], runs: Mapping[date, Run]) -> list[RowMapping]:
+        finished = select(validation_runs.c.run).where(validation_runs.c.finished_at.is_not(None))
+        query = select(table).where(
+            table.c.reading.in_(readings),
+            table.c.day >= min(runs),
+            table.c.day <= max(runs),
+            table.c.run.in_(finished),
+        )
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(table.c.day, table.c.id)).mappings().all()
+        return [row for row in rows if row["day"] in runs and row["run"] <= runs[row["day"]].run < row["superseded"]]
 
 
 def _supersede(connection: Connection, table: Table, run: int, over: Integers | None) -> None:
