@@ -153,9 +153,9 @@ class Visits:
             rows = connection.execute(select(drifts.c.meter, drifts.c.drift_s)).all()
         return {row.meter: row.drift_s for row in rows}
 
-    def drifts_between(self, start: int, end: int) -> dict[str, int]:
-        """How far each clock was ahead that was last asked from ``start`` up to ``end`` (UTC seconds)."""
-        query = select(drifts.c.meter, drifts.c.drift_s).where(drifts.c.at >= start, drifts.c.at < end)
+    def drifts_until(self, end: int) -> dict[str, int]:
+        """How far each clock was ahead of which that last changed before ``end`` (UTC seconds); later ones are not in it."""
+        query = select(drifts.c.meter, drifts.c.drift_s).where(drifts.c.at < end)
         with reading(self._engine) as connection:
             return {row.meter: row.drift_s for row in connection.execute(query)}
 

@@ -40,7 +40,7 @@ from kwartier.gate.purposes import Hold, Need, Purpose, Resolution, Source, purp
 from kwartier.gate.record import Log, Use, refusal
 from kwartier.gate.reduce import reduced, reduced_stack
 from kwartier.gate.sums import Sums, sums_of, terms_of
-from kwartier.gate.volumes import JOB_S, Fleet, Reach, States, Versions, Work, check, check_form, of_named, own_links
+from kwartier.gate.volumes import JOB_S, Fleet, Reach, States, Versions, Work, check
 from kwartier.model import Readings, Stack, Volumes
 from kwartier.store.files import FileKeys
 from kwartier.store.reader import Reader
@@ -381,19 +381,6 @@ class Grant:
         Raises ``Denied`` out-of-scope, only-sums, too-fine, wrong-source.
         """
         return self._fleet(day, day + ONE_DAY, run).day(day)
-
-    def own_volumes(self, runs: Mapping[date, int]) -> Iterator[tuple[Volumes, list[Link]]]:
-        """What validation made of the connections that the grant names: of each of its days that has a run, as of that run.
-
-        Raises ``Denied`` wrong-source, only-sums, too-fine, out-of-scope.
-        """
-        self._opened()
-        check_form(self.scope)
-        reader, scope = self._volumes(), self.scope
-        self._note("use", persons=self._persons, validated=reader.version)
-        wanted = {day: runs[day] for day in reader.days(scope.start, scope.end) if day in runs}
-        ids, registry = Ids(self._rooms.engine), self._rooms.registry
-        return of_named(reader, wanted, lambda day: own_links(ids, registry, self._meters, day))
 
     def states(self, day: date, run: int | None = None) -> States:
         """What is kept of a local day so that the next one can be judged. Raises as :meth:`volumes`."""

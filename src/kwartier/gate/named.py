@@ -12,9 +12,8 @@ from kwartier.errors import Denied
 from kwartier.gate.erased import UnerasedVolumes
 from kwartier.gate.ids import Ids, Link
 from kwartier.gate.policy import Scope
-from kwartier.gate.purposes import Resolution
+from kwartier.gate.volumes import check_form
 from kwartier.model import Volumes
-from kwartier.store.schema import CHANNELS
 
 Days = Mapping[date, int]
 """Local days, and the run of validation that each is shown as of."""
@@ -24,10 +23,7 @@ def check(scope: Scope, days: Iterable[date]) -> None:
     """Whether a grant of this scope shows volumes of what it names. Raises ``Denied`` out-of-scope, too-fine."""
     if not scope.eans:
         raise Denied("out-of-scope", "the grant names no connection")
-    if scope.resolution is not Resolution.QUARTER:
-        raise Denied("too-fine", "the grant shows no quarters, and volumes are nothing else")
-    if not set(CHANNELS) <= set(scope.channels or ()):
-        raise Denied("out-of-scope", "the grant shows one channel, and volumes have both")
+    check_form(scope)
     beyond = [day for day in days if not scope.start <= day < scope.end]
     if beyond:
         raise Denied("out-of-scope", f"the grant does not reach {min(beyond)}")

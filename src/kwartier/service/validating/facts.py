@@ -80,7 +80,7 @@ def facts_of(home: Home, day: date, times: Times, meters: Iterable[Meter]) -> Fa
         capacity_wh=capacity,
         transformer=transformer,
         cohort=home.registry.kinds(list(capacity), day),
-        drift_s=home.visits.drifts_between(closes, closes + DAY_S),
+        drift_s=home.visits.drifts_until(closes + DAY_S),
         exchanges=_exchanges(home, day, times),
         resets=home.registry.metering_exchanged(
             day - timedelta(days=DAYS_AROUND), day + timedelta(days=DAYS_AROUND + 1)
