@@ -253,7 +253,10 @@ class Traces:
         removed = 0
         for folder in sorted(self._folder.iterdir()) if self._folder.is_dir() else ():
             for path in sorted(folder.iterdir()):
-                if path.name not in known:
+                name = (
+                    path.name.split(".")[1] if path.name.startswith(".") else path.name
+                )  # a draft has a dot before it
+                if name not in known:
                     path.unlink(missing_ok=True)
                     removed += not path.name.startswith(".")
             if not any(folder.iterdir()):
