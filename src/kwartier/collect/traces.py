@@ -232,7 +232,8 @@ class Traces:
             and_(traces.c.valid_from < type_coerce(end, Date), traces.c.valid_to > type_coerce(start, Date))
             for start, end in days
         ]
-        connection.execute(delete(traces).where(traces.c.ean == ean, or_(*touched)))
+        if touched:
+            connection.execute(delete(traces).where(traces.c.ean == ean, or_(*touched)))
 
     def forget_before(self, day: date) -> None:
         """The traces that may hold something of days before ``day``, of whomever."""

@@ -236,6 +236,7 @@ def _text(name: str, octets: bytes) -> str:
         f'{rows[-1]}"""',
         f"layers = {json.dumps(kinds)}",
     ]
+    said = [[one.fields["service"], one.body] for one in found.messages]
     message = found.message
     if found.error is not None:
         lines.append(f'error = "{found.error.code}"')
@@ -243,6 +244,7 @@ def _text(name: str, octets: bytes) -> str:
         lines.append(f'service = "{message.fields["service"]}"')
         lines.append("unverified = false")
         lines.append(f"body = '''{json.dumps(message.body)}'''")
+        lines.append(f"messages = '''{json.dumps(said)}'''")
     return "\n".join(lines) + "\n"
 
 
