@@ -226,14 +226,16 @@ class Traces:
 
     # Forgetting.
 
-    def forget_within(self, connection: Connection, ean: str, days: Sequence[Days]) -> None:
-        """The traces of a connection that may hold something of some days, as a part of the caller's transaction."""
-        touched = [
-            and_(traces.c.valid_from < type_coerce(end, Date), traces.c.valid_to > type_coerce(start, Date))
-            for start, end in days
-        ]
-        if touched:
-            connection.execute(delete(traces).where(traces.c.ean == ean, or_(*touched)))
+    def forget_within(
+        self, connection: Connection, ean: str, days: Sequence[Days], *, but: Sequence[Days] = ()
+    ) -> None:
+        """The traces of a connection that may hold something of some days, as a part of the caller's transaction.
+
+        Those that may hold something of the days of ``but`` stay.
+        """
+        if days:
+            gone = and_(traces.c.ean == ean, or_(*(_touches(one) for one in days)))
+            connection.execute(delete(traces).where(gone, *(~_touches(one) for one in but)))
 
     def forget_before(self, day: date) -> None:
         """The traces that may hold something of days before ``day``, of whomever."""
@@ -293,6 +295,11 @@ def _name(day: date, trace: str) -> str:
 def _alive(at: int) -> ColumnElement[bool]:
     waits = and_(traces.c.visit.is_(None), traces.c.until > at)
     return or_(waits, and_(traces.c.visit.is_not(None), traces.c.expires_at > at))
+
+
+def _touches(days: Days) -> ColumnElement[bool]:
+    start, end = days
+    return and_(traces.c.valid_from < type_coerce(end, Date), traces.c.valid_to > type_coerce(start, Date))
 
 
 def _trace(row: Row[tuple[object, ...]]) -> Trace:

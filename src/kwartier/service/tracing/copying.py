@@ -30,6 +30,8 @@ from kwartier.service.tracing.view import Line, lines_of
 
 LINE_DIGITS: Final = 120
 """Hex digits of a line of a vector file."""
+LEAST_NAME: Final = 6
+"""Characters of a name that is looked for in a copy: a shorter one may be anywhere."""
 KEYS: Final = Keys(ek=synthetic.EK, ak=synthetic.AK, dedicated=synthetic.DEDICATED)
 
 
@@ -211,7 +213,8 @@ def _check(found: Looked, before: Sequence[Decoded], frames: Sequence[tuple[bool
     everything = whole + b"".join(one.plain.data for two in after for one in two.layers if one.plain is not None)
     whose = (recorded.own_title, recorded.meter_title, keys.ek, keys.ak, keys.dedicated)
     names = (found.trace.ean.encode(), found.trace.meter.encode())
-    if any(one and one in everything for one in (*whose, *names)):
+    known = [one for one in (*whose, *(name for name in names if len(name) >= LEAST_NAME)) if one]
+    if any(one in everything for one in known):
         raise InputError("not-copyable", "the copy would still say whose trace it is")
 
 
