@@ -15,7 +15,7 @@ from tests.cli.command import Ran, run
 from tests.service.tracing.conftest import REASON, Place, Traced, built
 
 __all__ = ["built"]
-FAR = 1 << 40
+FAR = 4_000_000_000
 
 
 @pytest.fixture
