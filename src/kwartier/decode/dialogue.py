@@ -18,7 +18,7 @@ from kwartier.dlms import wrapper
 from kwartier.dlms.hdlc import FLAG
 from kwartier.errors import KwartierError, WireError
 
-MAX_FRAMES: Final = 10_000
+MAX_FRAMES: Final = 2_000
 """Frames of one line; what is behind them is one piece that is not looked into."""
 HDLC: Final = "hdlc"
 CLIENT: Final = (0, 1)

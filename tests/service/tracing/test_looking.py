@@ -12,10 +12,12 @@ from kwartier.collect.traces import Trace
 from kwartier.decode import NO_KEYS, Keys
 from kwartier.decode.sheet import Role
 from kwartier.dlms import wrapper
+from kwartier.dlms.association import Aarq
 from kwartier.errors import Denied, InputError, KwartierError
 from kwartier.keys.keyring import Keyring
 from kwartier.service.home import Home
 from kwartier.service.tracing import looking, naming
+from kwartier.service.tracing import view as view_module
 from kwartier.service.tracing.view import MASK, NOTHING, View, seen
 from kwartier.who.actor import Actor
 from tests.decode.building import AK, CLIENT_TITLE, DEDICATED, EK, METER_TITLE, frames, get_response
@@ -237,3 +239,18 @@ def test_a_trace_of_garbage_is_shown(home: Home) -> None:
         for masked in (True, False):
             view = seen(SOMEBODY, recorded(pieces, transport), Keys(ek=EK, ak=AK), masked=masked)
             assert sum(len(frame.octets) for frame in view.frames) == 2 * 200 * 40
+
+
+def test_of_more_frames_than_are_looked_into_nothing_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view_module, "MAX_FIELDS", 20)
+    password = Aarq(application_context=1, mechanism=1, calling_authentication_value=b"12345678").encode()
+    pieces = [(True, wrapper.encode(1, 1, apdu)) for apdu in (b"\xd8\x01\x02", b"\xd8\x01\x02", password)]
+    *_, last = seen(SOMEBODY, recorded(pieces), NO_KEYS, masked=False).frames
+    assert last.octets == MASK * (last.stop - last.start)
+
+
+def test_a_password_that_was_sent_in_the_clear_is_shown_to_nobody() -> None:
+    apdu = Aarq(application_context=1, mechanism=1, calling_authentication_value=b"12345678").encode()
+    view = seen(SOMEBODY, recorded([(True, wrapper.encode(1, 1, apdu))]), NO_KEYS, masked=False)
+    assert b"12345678".hex().upper() not in json.dumps(view.as_json())
+    assert "12345678" not in [one.text for one in view.fields]

@@ -6,7 +6,7 @@ only bytes that are known to be structure are seen; a key or a password is seen 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from kwartier.collect.tape import Recorded, Way
@@ -21,6 +21,8 @@ MASK: Final = "**"
 """A byte that is not shown."""
 NOTHING: Final = ".."
 """Where nothing was deciphered."""
+MAX_FIELDS: Final = 30_000
+"""Fields that are named of a trace; the usual day has 1 500. Of frames behind them nothing is shown."""
 SHOWN_TO_NOBODY: Final = frozenset({Role.SECRET})
 
 
@@ -133,7 +135,7 @@ class Line:
 def lines_of(recorded: Recorded, keys: Keys = NO_KEYS) -> list[Line]:
     """The lines of a trace, decoded with ``keys``."""
     found: list[Line] = []
-    first = 0
+    first, room = 0, MAX_FIELDS
     for number in sorted({one.line for one in recorded.events}):
         heard = [
             Heard(sent=one.way is Way.SENT, after_us=one.after_us, octets=one.octets)
@@ -148,10 +150,24 @@ def lines_of(recorded: Recorded, keys: Keys = NO_KEYS) -> list[Line]:
             meter_title=recorded.meter_title,
             first=first,
         )
-        named = [spans(one.decoded, Stretch(one.octets, (0,), (one.start,))) for one in said]
+        named = []
+        for one in said:
+            named.append(_named(one) if room > 0 else _unseen(one))
+            room -= len(named[-1])
         found.append(Line(number=number, said=said, fields=named))
         first += sum(len(one.octets) for one in said)
     return found
+
+
+def _named(one: Said) -> list[Span]:
+    return spans(one.decoded, Stretch(one.octets, (0,), (one.start,)))
+
+
+def _unseen(one: Said) -> list[Span]:
+    """A frame whose bytes nobody has looked into, so that nobody sees them."""
+    at = ((one.start, one.stop),)
+    whole = Span(layer="noise", name="frame", role=Role.LAYER, depth=0, at=at, text=f"{len(one.octets)} bytes")
+    return [whole, replace(whole, name="not looked into", role=Role.SECRET, octets=one.octets)]
 
 
 def seen(trace: Trace, recorded: Recorded, keys: Keys, *, masked: bool, purpose: str = "", grant: str = "") -> View:
