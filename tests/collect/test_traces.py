@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from kwartier.collect import traces as room
 from kwartier.collect.tape import Event, Recorded, Way
-from kwartier.collect.traces import KEEP_S, MAX_OF_A_METER, MAX_WAIT_S, Trace, Traces, Visited
+from kwartier.collect.traces import KEEP_S, MAX_OF_A_METER, MAX_WAIT_S, SPARED_S, Trace, Traces, Visited
 from kwartier.database import writing
 from kwartier.errors import InputError, KwartierError, SecurityError
 from kwartier.keys.days import DayKeys
@@ -82,6 +82,19 @@ def test_nobody_is_traced_after_the_time_that_was_said(traces: Traces) -> None:
     assert traces.tapes(["m-1"], at=NOW + 9)
     assert not traces.tapes(["m-1"], at=NOW + 10)
     assert asked(traces, until=NOW + 10 * MAX_WAIT_S).until == NOW + MAX_WAIT_S
+
+
+def test_where_nobody_waits_the_next_batches_are_not_held_up_and_a_request_is_seen_soon(
+    engine: Engine, traces: Traces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    another_process = Traces(engine, tmp_path / "traces", None)
+    assert not another_process.tapes(["m-1"], at=NOW)
+    asked(traces, until=NOW + 10 * SPARED_S)
+    with monkeypatch.context() as patched:
+        patched.setattr(room, "reading", None)
+        assert not another_process.tapes(["m-1"], at=NOW + SPARED_S - 1)
+    assert another_process.tapes(["m-1"], at=NOW + SPARED_S)
+    assert traces.tapes(["m-1"], at=NOW), "who asked for it sees it at once"
 
 
 def test_there_are_only_so_many_of_a_meter_and_of_all(traces: Traces, monkeypatch: pytest.MonkeyPatch) -> None:

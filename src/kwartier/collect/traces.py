@@ -35,6 +35,8 @@ MAX_OF_A_METER: Final = 8
 """Traces of one meter, those that are waited for included."""
 MAX_WAITING: Final = 1_000
 """Meters that wait for a traced visit, all together: what a process looks through for each batch of visits."""
+SPARED_S: Final = 10
+"""Where nobody waits for a trace, a process asks again after so long: a request takes effect by then."""
 MAX_WORDS: Final = 500
 ID_BYTES: Final = 16
 NONCE_BYTES: Final = 12
@@ -108,12 +110,13 @@ class Visited:
 class Traces:
     """The traces of one installation; ``keys`` None: they are not encrypted on the disk."""
 
-    __slots__ = ("_engine", "_folder", "_keys")
+    __slots__ = ("_engine", "_folder", "_keys", "_nobody_until")
 
     def __init__(self, engine: Engine, folder: Path, keys: FileKeys | None) -> None:
         self._engine = engine
         self._folder = folder
         self._keys = keys
+        self._nobody_until = 0
 
     # Asking.
 
@@ -139,6 +142,7 @@ class Traces:
                 )
             names = ("id", "meter", "requested_at", "requested_by", "reason", "until")
             connection.execute(insert(traces), [{name: getattr(made, name) for name in names}])
+        self._nobody_until = 0
         return made
 
     def of(self, trace: str, *, at: int) -> Trace:
@@ -162,13 +166,20 @@ class Traces:
     # Recording.
 
     def tapes(self, meters: Collection[str], *, at: int) -> dict[str, Tape]:
-        """A tape for each of some meters whose next visit is to be traced: hardly ever any."""
+        """A tape for each of some meters whose next visit is to be traced.
+
+        Hardly ever any: where nobody waits, the next batches of visits are spared the question for a while.
+        """
+        if at < self._nobody_until:
+            return {}
         query = select(traces.c.meter, traces.c.id).where(traces.c.visit.is_(None), traces.c.until > at)
         with reading(self._engine) as connection:
             rows = connection.execute(
                 query.order_by(traces.c.requested_at.desc(), traces.c.id).limit(MAX_WAITING)
             ).all()
-        wanted = set(meters) if rows else set()
+        if not rows:
+            self._nobody_until = at + SPARED_S
+        wanted = set(meters)
         return {row.meter: Tape(row.id) for row in rows if row.meter in wanted}
 
     def write(self, visited: Sequence[Visited]) -> list[Visited]:
