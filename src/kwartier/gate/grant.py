@@ -157,8 +157,9 @@ class Gate:
         if known is None or not verdict.allowed:
             rooms.log.append([use.record("denied", at, **refusal(verdict))])
             raise Denied(verdict.rule, f"{verdict.reason} ({verdict.article})")
-        if scope.source is Source.METER:
-            rooms.log.append([use.record("read", at, persons=persons)])
+        if scope.source is not Source.STORE:  # what is stored is written down when it is looked at
+            kind = "read" if scope.source is Source.METER else "trace"
+            rooms.log.append([use.record(kind, at, persons=persons)])
         return Grant(
             use, known, rooms, self._opened, self._measured, meters,
             persons=persons, excluded=excluded, wall=self._wall,

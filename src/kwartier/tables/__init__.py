@@ -56,6 +56,7 @@ from kwartier.tables.nights import (
     leases,
     nights,
     restores,
+    traces,
 )
 from kwartier.tables.settle import (
     messages,
@@ -120,6 +121,7 @@ __all__ = [
     "statistics_blocks",
     "substitutes",
     "supplies",
+    "traces",
     "use_cases",
     "validation_checks",
     "validation_findings",
