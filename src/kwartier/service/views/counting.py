@@ -119,9 +119,7 @@ def cells(connection: Connection, day: date, dso: str) -> Cells:
 def held(connection: Connection, day: date) -> Held:
     """The processes that have leases."""
     under_way = select(dues.c.lease, func.count()).where(dues.c.day == day, dues.c.state == State.LEASED)
-    meters: dict[str | None, int] = {
-        name: count for name, count in connection.execute(under_way.group_by(dues.c.lease))
-    }
+    meters = {row[0]: row[1] for row in connection.execute(under_way.group_by(dues.c.lease))}
     found: dict[str, Holder] = {}
     for one in connection.execute(select(leases).where(leases.c.day == day).order_by(leases.c.holder)):
         before = found.get(one.holder, Holder(one.holder, 0, one.taken_at, 0))
