@@ -1,7 +1,6 @@
 """Nights that are started, stopped and resumed from beside, over a street of simulated meters: processes of their own."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -11,16 +10,15 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, update
 
 from kwartier.collect.due import Dues, State
 from kwartier.collect.lease import LEASE_S, holder
-from kwartier.database import reading, writing
-from kwartier.errors import Denied, InputError, StateError
+from kwartier.database import writing
+from kwartier.errors import KwartierError
 from kwartier.service.home import Home, create_home, open_home
-from kwartier.service.night import STARTER
 from kwartier.service.night_control import FILE_NAME, NightControl, Order
-from kwartier.tables import dues, leases, nights
+from kwartier.tables import leases, nights
 from kwartier.who.actor import Actor
 from tests.service.street import installed, street
 from tests.somebody import TESTER
@@ -29,6 +27,14 @@ DAY = date(2026, 1, 14)
 NIGHT = Order(day=DAY, at_once=True, reason="a test")
 PATIENCE_S = 90.0
 NOBODY = Actor(name="os:nobody", roles=frozenset(), via="os")
+
+
+@contextmanager
+def refused(code: str) -> Iterator[None]:
+    """What is tried is refused with this code."""
+    with pytest.raises(KwartierError) as caught:
+        yield
+    assert caught.value.code == code
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -82,13 +88,13 @@ def test_a_night_is_started_once_stopped_and_resumed_and_leaves_nobody_behind(tm
         control = NightControl(home)
         may = control.controls(DAY, TESTER)
         assert (may.start.allowed, may.stop.code, may.resume.code) == (True, "night-not-running", "no-such-night")
-        with pytest.raises(InputError, match="no-such-night"):
+        with refused("no-such-night"):
             control.resume(NIGHT, TESTER)
         run = control.start(NIGHT, TESTER)
         assert run.actor == TESTER.name
-        with pytest.raises(StateError, match="night-running"):
+        with refused("night-running"):
             control.start(NIGHT, TESTER)
-        with pytest.raises(StateError, match="night-running"):
+        with refused("night-running"):
             NightControl(home).resume(NIGHT, TESTER)
         until(lambda: stored(home) > 0)
         may = control.controls(DAY, TESTER)
@@ -104,7 +110,7 @@ def test_a_night_is_started_once_stopped_and_resumed_and_leaves_nobody_behind(tm
         assert under_way(home) == 0, "what it had and did not read is given back"
         may = control.controls(DAY, TESTER)
         assert (may.start.code, may.stop.code, may.resume.allowed) == ("night-planned", "night-not-running", True)
-        with pytest.raises(StateError, match="night-planned"):
+        with refused("night-planned"):
             control.start(NIGHT, TESTER)
         again = control.resume(NIGHT, TESTER)
         until(lambda: not again.is_running)
@@ -164,20 +170,17 @@ def test_a_night_that_others_are_at_is_not_begun_twice(empty: Home) -> None:
     row = {"id": "a", "day": DAY, "holder": "another-host:1:2", "taken_at": int(now), "expires_at": int(now) + LEASE_S}
     with writing(empty.engine) as connection:
         connection.execute(insert(leases).values(row))
-    with pytest.raises(StateError, match="started elsewhere"):
+    with refused("night-running"):
         control.start(NIGHT, TESTER)
     assert control.controls(DAY, TESTER).start.code == "night-running"
     with writing(empty.engine) as connection:
         connection.execute(update(leases).values(expires_at=int(now) - 1))
     assert control.controls(DAY, TESTER).start.allowed, "whoever had it has not been heard of since"
-    with writing(empty.engine) as connection:
-        connection.execute(update(leases).values(expires_at=int(now) + LEASE_S, holder=holder(1)[:-1] + "0:"))
-    assert control.last() is None
 
 
 def test_nobody_starts_a_night_whom_the_gate_would_refuse(empty: Home) -> None:
     control = NightControl(empty)
-    with pytest.raises(Denied, match="wrong-role"):
+    with refused("wrong-role"):
         control.start(NIGHT, NOBODY)
     may = control.controls(DAY, NOBODY)
     assert {may.start.code, may.stop.code, may.resume.code} == {"wrong-role"}
@@ -186,11 +189,11 @@ def test_nobody_starts_a_night_whom_the_gate_would_refuse(empty: Home) -> None:
 
 def test_a_day_that_is_not_over_and_a_window_that_is_are_refused_before_anything_starts(empty: Home) -> None:
     control = NightControl(empty, wall=lambda: 1_768_400_000.0)
-    with pytest.raises(InputError, match="day-not-over"):
+    with refused("day-not-over"):
         control.start(NIGHT, TESTER)
-    with pytest.raises(InputError, match="window-over"):
+    with refused("window-over"):
         control.start(Order(day=date(2026, 1, 1)), TESTER)
-    with pytest.raises(StateError, match="night-not-running"):
+    with refused("night-not-running"):
         control.stop(TESTER)
 
 
@@ -209,8 +212,4 @@ def test_a_file_of_another_boot_or_none_at_all_is_no_run(empty: Home) -> None:
     assert not last.is_running, "the number is another process's by now"
     with writing(empty.engine) as connection:
         connection.execute(insert(nights).values(day=DAY, planned_at=1, purpose="x", actor="y"))
-    with reading(empty.engine) as connection:
-        assert connection.execute(select(dues)).first() is None
     assert control.controls(DAY, TESTER).resume.code == "night-done"
-    assert STARTER not in os.environ
-    assert signal.getsignal(signal.SIGTERM) is not None

@@ -21,10 +21,10 @@ from kwartier.service.alerting.record import Alerts
 from kwartier.service.home import Home
 from kwartier.service.host_time import steady_s
 from kwartier.service.night import yesterday
+from kwartier.service.reasons import Reason, said
 from kwartier.service.views import counting
 from kwartier.service.views.counting import MINUTE_S, Cells, Held, States
 from kwartier.service.views.kept import Kept, beside
-from kwartier.service.views.reasons import Reason, said
 
 HOUR_MINUTES = 60
 PACE_MINUTES = 10

@@ -39,7 +39,7 @@ class Said:
 @cache
 def _table() -> Mapping[str, Mapping[str, str]]:
     table: Mapping[str, Mapping[str, str]] = tomllib.loads(
-        files("kwartier.service.views").joinpath("reasons.toml").read_text("utf-8")
+        files("kwartier.service").joinpath("reasons.toml").read_text("utf-8")
     )
     return table
 
@@ -47,7 +47,7 @@ def _table() -> Mapping[str, Mapping[str, str]]:
 @cache
 def _due() -> Mapping[str, Mapping[str, str]]:
     rows: Mapping[str, Mapping[str, str]] = tomllib.loads(
-        files("kwartier.service.views").joinpath("reasons.toml").read_text("utf-8")
+        files("kwartier.service").joinpath("reasons.toml").read_text("utf-8")
     )["due"]
     return rows
 
