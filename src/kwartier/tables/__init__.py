@@ -58,6 +58,7 @@ from kwartier.tables.nights import (
     restores,
 )
 from kwartier.tables.settle import (
+    coverage_counts,
     messages,
     settlement_areas,
     settlement_checks,
@@ -66,6 +67,7 @@ from kwartier.tables.settle import (
     substitutes,
     validation_checks,
     validation_findings,
+    validation_gaps,
     validation_runs,
 )
 from kwartier.tables.who import (
@@ -86,6 +88,7 @@ __all__ = [
     "claims",
     "connections",
     "counters",
+    "coverage_counts",
     "day_keys",
     "drifts",
     "dues",
@@ -123,6 +126,7 @@ __all__ = [
     "use_cases",
     "validation_checks",
     "validation_findings",
+    "validation_gaps",
     "validation_runs",
     "vaults",
     "visits",

@@ -43,10 +43,11 @@ from kwartier.tables import (
     requests,
     substitutes,
     validation_findings,
+    validation_gaps,
     visits,
 )
 
-ABOUT_READINGS = (findings, validation_findings, substitutes)
+ABOUT_READINGS = (findings, validation_findings, validation_gaps, substitutes)
 """What the database says of the readings of an id and a local day."""
 APPROVED = "erasure"
 """The kind of approval that an erasure takes."""
