@@ -107,17 +107,16 @@ coverage_counts = Table(
     metadata,
     Column("day", Date, nullable=False),
     Column("axis", String(8), nullable=False),
-    Column("within", String(64), nullable=False),
-    Column("cohort", String(130), nullable=False),
     Column("run", Integer, nullable=False),
-    Column("meters", Integer, nullable=False),
+    Column("cohorts", Text, nullable=False),
+    Column("meters", LargeBinary, nullable=False),
     Column("totals", LargeBinary, nullable=False),
     Column("hours", LargeBinary, nullable=False),
-    PrimaryKeyConstraint("day", "axis", "within", "cohort"),
+    PrimaryKeyConstraint("day", "axis"),
 )
 """Quarters of a day by cohort, as of its last run; see ``service/validating/covered.py``.
 
-``totals``: by code; ``hours``: by hour and code, compressed.
+``cohorts``: their names (JSON); ``meters``: how many each has; ``totals``: by cohort and code; ``hours``: by hour besides.
 """
 settlements = Table(
     "settlement",

@@ -1,7 +1,7 @@
 """Why readings have gaps or came late, and how complete days are by cohort; what was validated before is not counted."""
 
 from alembic import op
-from sqlalchemy import BigInteger, Column, Date, Integer, LargeBinary, PrimaryKeyConstraint, String
+from sqlalchemy import BigInteger, Column, Date, Integer, LargeBinary, PrimaryKeyConstraint, String, Text
 
 revision = "0008"
 down_revision = "0006"
@@ -26,11 +26,10 @@ def upgrade() -> None:
         "coverage_count",
         Column("day", Date, nullable=False),
         Column("axis", String(8), nullable=False),
-        Column("within", String(64), nullable=False),
-        Column("cohort", String(130), nullable=False),
         Column("run", Integer, nullable=False),
-        Column("meters", Integer, nullable=False),
+        Column("cohorts", Text, nullable=False),
+        Column("meters", LargeBinary, nullable=False),
         Column("totals", LargeBinary, nullable=False),
         Column("hours", LargeBinary, nullable=False),
-        PrimaryKeyConstraint("day", "axis", "within", "cohort"),
+        PrimaryKeyConstraint("day", "axis"),
     )

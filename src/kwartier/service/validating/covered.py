@@ -5,16 +5,18 @@ kind and, where that is late, estimated or missing, with one reason. A run over 
 and adds what they are now. A meter whose cohort was corrected in between is taken from the one it is in now, as far as it goes.
 """
 
+import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, select
 
-from kwartier.database import insert_lines
+from kwartier.database import replace_rows
 from kwartier.export.pictures.coverage import Seen, codes_of, fitting_hours
 from kwartier.export.pictures.hours import SLOTS
 from kwartier.export.pictures.palette import KINDS, Kind
@@ -44,6 +46,10 @@ CODES = (
 _FIRST = np.array([0, *(next(at for at, code in enumerate(CODES) if code.kind is kind) for kind in KINDS)], np.uint8)
 """By the code of a picture (0: not due): where the codes of a kind begin here."""
 _LATE = KINDS.index(Kind.LATE) + 1
+MAX_NAMES = 16
+"""Lists of cohorts that are kept in memory."""
+QUICK = 1
+"""Compressed in a hurry: most counts are zeros, and any way of compressing finds that."""
 _HOURS = np.dtype("<i4")
 _TOTALS = np.dtype("<i8")
 
@@ -159,22 +165,14 @@ def keeping(run: int, day: date, covered: Covered, *, whole: bool) -> Callable[[
     """
 
     def keep(connection: Connection) -> None:
-        cohorts = covered.cohorts()
-        if not whole:
-            known = {one.key: one for one in read(connection, day, for_update=True)}
-            if not known:
-                return
-            cohorts = [_together(known.get(one.key), one) for one in cohorts]
-            if not cohorts:
-                return
-        gone = delete(coverage_counts).where(coverage_counts.c.day == day)
-        if whole:
-            connection.execute(gone)
-        else:
-            same = [coverage_counts.c[name] == bindparam(f"of_{name}") for name in Key._fields]
-            values = [{f"of_{name}": value for name, value in one.key._asdict().items()} for one in cohorts]
-            connection.execute(gone.where(*same), values)
-        insert_lines(connection, coverage_counts, [_line(run, day, one) for one in cohorts if one.meters > 0])
+        fresh = {one.key: one for one in covered.cohorts()}
+        for axis in AXES:
+            known = {} if whole else {one.key: one for one in read(connection, day, axis, for_update=True)}
+            if not whole and not known:
+                continue
+            cohorts = known | {key: _together(known.get(key), one) for key, one in fresh.items() if key.axis == axis}
+            there = sorted((one for one in cohorts.values() if one.meters > 0), key=lambda one: one.key)
+            replace_rows(connection, coverage_counts, [_row(run, day, axis, there)])
 
     return keep
 
@@ -185,24 +183,53 @@ def _together(known: Cohort | None, more: Cohort) -> Cohort:
     return Cohort(more.key, max(0, known.meters + more.meters), np.maximum(known.counts + more.counts, 0))
 
 
-def read(connection: Connection, day: date, *, axis: str = "", for_update: bool = False) -> list[Cohort]:
-    """The counts of a day by hour, along one axis or all."""
-    query = select(coverage_counts).where(coverage_counts.c.day == day)
-    query = query.where(coverage_counts.c.axis == axis) if axis else query
-    rows = connection.execute(query.with_for_update() if for_update else query).all()
-    return [Cohort(Key(row.axis, row.within, row.cohort), row.meters, hours_from(row.hours)) for row in rows]
+def read(connection: Connection, day: date, axis: str, *, for_update: bool = False) -> list[Cohort]:
+    """The counts of a day by hour along one axis, in the order of cohorts."""
+    query = select(coverage_counts.c.cohorts, coverage_counts.c.meters, coverage_counts.c.hours)
+    query = query.where(coverage_counts.c.day == day, coverage_counts.c.axis == axis)
+    row = connection.execute(query.with_for_update() if for_update else query).one_or_none()
+    if row is None:
+        return []
+    keys, meters = _keys(axis, row[0]), np.frombuffer(row[1], _TOTALS).tolist()
+    counts = np.frombuffer(zlib.decompress(row[2]), _HOURS).reshape(-1, SLOTS, len(CODES)).astype(np.int64)
+    return [Cohort(key, some, counts[at]) for at, (key, some) in enumerate(zip(keys, meters, strict=True))]
 
 
-def hours_from(packed: bytes) -> Counts:
-    """Counts by slot and code, as they are kept."""
-    return np.frombuffer(zlib.decompress(packed), _HOURS).reshape(SLOTS, len(CODES)).astype(np.int64)
+class OfDay(NamedTuple):
+    """The cohorts of a day along one axis, how many meters each has, and its counts by :data:`CODES` over all hours."""
+
+    day: date
+    keys: tuple[Key, ...]
+    meters: Counts
+    totals: Counts
 
 
-def totals_from(packed: bytes) -> Counts:
-    """Counts by code, as they are kept."""
-    return np.frombuffer(packed, _TOTALS).astype(np.int64)
+def read_days(connection: Connection, axis: str, start: date, end: date) -> list[OfDay]:
+    """Days from ``start`` up to ``end`` that were counted, without their hours."""
+    shown = (coverage_counts.c.day, coverage_counts.c.cohorts, coverage_counts.c.meters, coverage_counts.c.totals)
+    query = select(*shown).where(coverage_counts.c.axis == axis)
+    query = query.where(coverage_counts.c.day >= start, coverage_counts.c.day < end).order_by(coverage_counts.c.day)
+    found = []
+    for day, cohorts, meters, totals in connection.execute(query):
+        counts = np.frombuffer(zlib.decompress(totals), _TOTALS).reshape(-1, len(CODES)).astype(np.int64)
+        found.append(OfDay(day, _keys(axis, cohorts), np.frombuffer(meters, _TOTALS).astype(np.int64), counts))
+    return found
 
 
-def _line(run: int, day: date, one: Cohort) -> tuple[object, ...]:
-    hours = zlib.compress(one.counts.astype(_HOURS).tobytes(), 1)
-    return (f"{day}", *one.key, run, one.meters, one.counts.sum(axis=0).astype(_TOTALS).tobytes(), hours)
+@lru_cache(maxsize=MAX_NAMES)
+def _keys(axis: str, text: str) -> tuple[Key, ...]:
+    """The cohorts of a day: from one day to the next they mostly are the same."""
+    return tuple(Key(axis, within, cohort) for within, cohort in json.loads(text))
+
+
+def _row(run: int, day: date, axis: str, cohorts: Sequence[Cohort]) -> dict[str, object]:
+    counts = np.array([one.counts for one in cohorts], np.int64).reshape(-1, SLOTS, len(CODES))
+    return {
+        "day": day,
+        "axis": axis,
+        "run": run,
+        "cohorts": json.dumps([one.key[1:] for one in cohorts], ensure_ascii=False),
+        "meters": np.array([one.meters for one in cohorts], _TOTALS).tobytes(),
+        "totals": zlib.compress(counts.sum(axis=1).astype(_TOTALS).tobytes(), QUICK),
+        "hours": zlib.compress(counts.astype(_HOURS).tobytes(), QUICK),
+    }

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
-from sqlalchemy import select
 
 from kwartier.database import reading
 from kwartier.errors import InputError
@@ -27,7 +26,6 @@ from kwartier.service.validating import covered
 from kwartier.service.validating.causes import why_of
 from kwartier.service.validating.covered import AREA, AXES, CELL, CODES, KIND, Counts, Covered, Key
 from kwartier.service.validating.runs import Run, Runs
-from kwartier.tables import coverage_counts
 from kwartier.validate.day import Mask
 
 MAX_DAYS = 62
@@ -38,7 +36,7 @@ STATISTICS = "statistics"
 """The purpose whose minimum group holds."""
 ONE_DAY = timedelta(days=1)
 _IS_KNOWN = np.array([code.kind in KNOWN for code in CODES], np.bool_)
-_KIND_OF = [KINDS.index(code.kind) for code in CODES]
+_KIND_OF = np.array([KINDS.index(code.kind) for code in CODES], np.int64)
 _NOT_PLAIN = [place for place, code in enumerate(CODES) if code.reason is not None]
 
 
@@ -67,8 +65,9 @@ class Square:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """``what``: one ``cohort``, the ``few`` that are too small to be shown, the ``rest``, or ``all``. ``meters``: the most of a day.
+    """``what``: one ``cohort``, the ``few`` that are too small to be shown, the ``rest``, or ``all``.
 
+    ``cohorts``: how many; ``meters``: the most of a day.
     ``squares``: one a column; None: nothing is known of it, or it may not be shown.
     """
 
@@ -83,7 +82,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A local day, or an hour of one. ``run``: as of which one; None: the day was not validated, or before days were counted."""
+    """A local day, or an hour of one. ``run``: as of which one; None: it was not validated, or before days were counted."""
 
     label: str
     day: date
@@ -116,24 +115,17 @@ def by_day(home: Home, axis: str, start: date, end: date) -> Gaps:
     if not 0 < (end - start).days <= MAX_DAYS:
         raise InputError("bad-day", f"from one to {MAX_DAYS} days are shown at once")
     days = [start + timedelta(days=number) for number in range((end - start).days)]
-    query = select(
-        coverage_counts.c.day,
-        coverage_counts.c.within,
-        coverage_counts.c.cohort,
-        coverage_counts.c.meters,
-        coverage_counts.c.totals,
-    ).where(coverage_counts.c.axis == axis, coverage_counts.c.day >= start, coverage_counts.c.day < end)
     with reading(home.engine) as connection:
-        found = connection.execute(query).all()
-    keys = {key: row for row, key in enumerate(sorted({Key(axis, one.within, one.cohort) for one in found}))}
+        found = covered.read_days(connection, axis, start, end)
+    keys = {key: row for row, key in enumerate(sorted({key for names in {one.keys for one in found} for key in names}))}
     place = {day: number for number, day in enumerate(days)}
-    rows = np.array([keys[Key(axis, one.within, one.cohort)] for one in found], np.int64)
-    columns = np.array([place[one.day] for one in found], np.int64)
     counts = np.zeros((len(keys), len(days), len(CODES)), np.int64)
     meters = np.zeros((len(keys), len(days)), np.int64)
-    counts[rows, columns] = covered.totals_from(b"".join(one.totals for one in found)).reshape(-1, len(CODES))
-    meters[rows, columns] = [one.meters for one in found]
-    heads = _columns(home, [(f"{day}", day) for day in days], set(columns.tolist()))
+    rows_of = {names: [keys[key] for key in names] for names in {one.keys for one in found}}
+    for one in found:
+        rows = rows_of[one.keys]
+        counts[rows, place[one.day]], meters[rows, place[one.day]] = one.totals, one.meters
+    heads = _columns(home, [(f"{day}", day) for day in days], {place[one.day] for one in found})
     shape = _Shape(axis=axis, by="day", start=start, end=end, columns=heads)
     return _laid_out(shape, list(keys), counts, meters)
 
@@ -142,7 +134,7 @@ def by_hour(home: Home, axis: str, day: date) -> Gaps:
     """The hours of a day. Raises ``InputError`` bad-argument."""
     _check_axis(axis)
     with reading(home.engine) as connection:
-        found = sorted(covered.read(connection, day, axis=axis), key=lambda one: one.key)
+        found = covered.read(connection, day, axis)
     return _of_hours(home, axis, day, [(one.key, one.meters, one.counts) for one in found])
 
 
@@ -280,25 +272,37 @@ def _hidden(keys: Sequence[Key], meters: Counts, minimum: int) -> tuple[Mask, Ma
 
 
 def _row(what: str, key: Key | None, cohorts: int, meters: Counts, counts: Counts, unshown: Mask) -> Row:
-    squares = tuple(None if unshown[place] else _square(one) for place, one in enumerate(counts))
+    squares = _squares(counts)
     return Row(
         what=what,
         within="" if key is None else key.within,
         cohort="" if key is None else key.cohort,
         cohorts=cohorts,
         meters=int(np.where(unshown, 0, meters).max(initial=0)),
-        total=_square(counts[~unshown].sum(axis=0)),
-        squares=squares,
+        total=_squares(counts[~unshown].sum(axis=0)[np.newaxis])[0],
+        squares=tuple(None if off else one for one, off in zip(squares, unshown.tolist(), strict=True)),
     )
 
 
-def _square(counts: Counts) -> Square:
-    present = np.flatnonzero(counts).tolist()
-    by_reason = counts[_NOT_PLAIN].reshape(-1, len(REASONS)).sum(axis=0)
-    return Square(
-        due=int(counts.sum()),
-        known=int(counts[_IS_KNOWN].sum()),
-        kind=KINDS[max((_KIND_OF[place] for place in present), default=0)].value,
-        reason=REASONS[int(by_reason.argmax())].value if by_reason.any() else "",
-        counts=tuple(counts.tolist()),
+def _squares(counts: Counts) -> list[Square]:
+    """``counts``: columns by codes."""
+    by_reason = counts[:, _NOT_PLAIN].reshape(len(counts), -1, len(REASONS)).sum(axis=1)
+    least_sure = ((counts > 0) * _KIND_OF).max(axis=1)
+    columns = zip(
+        counts.sum(axis=1).tolist(),
+        counts[:, _IS_KNOWN].sum(axis=1).tolist(),
+        least_sure.tolist(),
+        np.where(by_reason.any(axis=1), by_reason.argmax(axis=1), -1).tolist(),
+        counts.tolist(),
+        strict=True,
     )
+    return [
+        Square(
+            due=due,
+            known=known,
+            kind=KINDS[kind].value,
+            reason="" if reason < 0 else REASONS[reason].value,
+            counts=tuple(several),
+        )
+        for due, known, kind, reason, several in columns
+    ]
