@@ -7,6 +7,7 @@ and adds what they are now. A meter whose cohort was corrected in between is tak
 
 import json
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
@@ -79,37 +80,44 @@ class Covered:
         self._groups: dict[tuple[tuple[str, str], str], int] = {}
         self._numbers: dict[Key, int] = {}
         self._members: list[tuple[int, ...]] = []
-        """By group: the numbers of its cohorts."""
-        self._meters: list[int] = []
+        """By group - the meters of one cell and kind - the numbers of its cohorts."""
+        self._plain, self._odd = Counter[int](), Counter[int]()
+        """By group: meters that were measured all day, and the others."""
+        self._quarters = np.zeros(SLOTS, np.int64)
+        """Of the day, by slot."""
         self._counts: list[Counts] = []
+        """By number: the quarters of the others."""
 
     def add(self, volumes: Volumes, links: Sequence[Link], why: Why, *, sign: int = 1) -> None:
         """Count some rows; with ``sign`` -1 take them away again."""
         if not len(volumes):
             return
         slots = fitting_hours(volumes, self._timezone).slots
+        self._quarters = np.bincount(slots, minlength=SLOTS)
         groups = np.array([self._group(link.meter) for link in links], np.int64)
         plain = _plain(volumes) & (why.late == 0)
-        quarters = np.bincount(slots, minlength=SLOTS)
-        for group, count in _counted(groups[plain]):
-            for number in self._members[group]:
-                self._meters[number] += sign * count
-                self._counts[number][:, 0] += sign * count * quarters
+        self._plain.update({group: sign * count for group, count in _counted(groups[plain])})
         odd = np.flatnonzero(~plain)
         if not len(odd):
             return
+        self._odd.update({group: sign * count for group, count in _counted(groups[odd])})
         codes, due = _codes(volumes.only(odd), Why(why.lack[odd], why.late[odd]))
-        cells = slots * len(CODES) + codes
-        for group, count in _counted(groups[odd]):
-            rows = groups[odd] == group
-            found = np.bincount(cells[rows][due[rows]], minlength=SLOTS * len(CODES)).reshape(SLOTS, len(CODES))
+        present, places = np.unique(groups[odd], return_inverse=True)
+        size = SLOTS * len(CODES)
+        cells = (places.reshape(-1, 1) * size + slots * len(CODES) + codes)[due]
+        counts = np.bincount(cells, minlength=len(present) * size).reshape(-1, SLOTS, len(CODES))
+        for place, group in enumerate(present.tolist()):
             for number in self._members[group]:
-                self._meters[number] += sign * count
-                self._counts[number] += sign * found
+                self._counts[number] += sign * counts[place]
 
     def cohorts(self) -> list[Cohort]:
         """What was counted."""
-        return [Cohort(key, self._meters[number], self._counts[number]) for key, number in self._numbers.items()]
+        meters, counts = [0] * len(self._numbers), [one.copy() for one in self._counts]
+        for group, members in enumerate(self._members):
+            for number in members:
+                meters[number] += self._plain[group] + self._odd[group]
+                counts[number][:, 0] += self._plain[group] * self._quarters
+        return [Cohort(key, meters[number], counts[number]) for key, number in self._numbers.items()]
 
     def _group(self, meter: str) -> int:
         key = self._place.get(meter, ("", "")), self._kind.get(meter, "")
@@ -124,7 +132,6 @@ class Covered:
     def _number(self, key: Key) -> int:
         found = self._numbers.setdefault(key, len(self._numbers))
         if found == len(self._counts):
-            self._meters.append(0)
             self._counts.append(np.zeros((SLOTS, len(CODES)), np.int64))
         return found
 
