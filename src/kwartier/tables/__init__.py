@@ -59,6 +59,7 @@ from kwartier.tables.nights import (
     traces,
 )
 from kwartier.tables.settle import (
+    coverage_counts,
     messages,
     settlement_areas,
     settlement_checks,
@@ -67,6 +68,7 @@ from kwartier.tables.settle import (
     substitutes,
     validation_checks,
     validation_findings,
+    validation_gaps,
     validation_runs,
 )
 from kwartier.tables.who import (
@@ -87,6 +89,7 @@ __all__ = [
     "claims",
     "connections",
     "counters",
+    "coverage_counts",
     "day_keys",
     "drifts",
     "dues",
@@ -125,6 +128,7 @@ __all__ = [
     "use_cases",
     "validation_checks",
     "validation_findings",
+    "validation_gaps",
     "validation_runs",
     "vaults",
     "visits",

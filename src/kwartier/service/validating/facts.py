@@ -34,6 +34,8 @@ class Facts:
     capacity_wh: Mapping[str, int]
     transformer: Mapping[str, str]
     cohort: Mapping[str, str]
+    place: Mapping[str, tuple[str, str]]
+    """The grid area, and the radio cell."""
     drift_s: Mapping[str, int]
     exchanges: Mapping[str, tuple[Exchange, ...]] = field(repr=False)
     resets: Mapping[str, Sequence[date]]
@@ -65,12 +67,15 @@ def facts_of(home: Home, day: date, times: Times, meters: Iterable[Meter]) -> Fa
     """
     size = lru_cache(maxsize=MAX_CAPACITIES)(capacity_wh)
     zone, others = home.settings.timezone, 0
-    eans, capacity, transformer = {}, {}, {}
+    eans, capacity, transformer, place = {}, {}, {}, {}
+    places: dict[tuple[str, str], tuple[str, str]] = {}
     for meter in meters:
         others += meter.timezone != zone
         eans[meter.meter] = meter.ean
         capacity[meter.meter] = size(meter.capacity) if meter.capacity else 0
         transformer[meter.meter] = meter.transformer
+        where = meter.grid_area, meter.cell
+        place[meter.meter] = places.setdefault(where, where)
     if others:
         raise InputError("mixed-days", f"{others} meters are in another time zone than {zone}, which is `timezone`")
     closes = int(times[-1])
@@ -80,6 +85,7 @@ def facts_of(home: Home, day: date, times: Times, meters: Iterable[Meter]) -> Fa
         capacity_wh=capacity,
         transformer=transformer,
         cohort=home.registry.kinds(list(capacity), day),
+        place=place,
         drift_s=home.visits.drifts_until(closes + DAY_S),
         exchanges=_exchanges(home, day, times),
         resets=home.registry.metering_exchanged(

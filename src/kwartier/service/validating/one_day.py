@@ -7,12 +7,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from typing import NamedTuple
 
 import numpy as np
 
 from kwartier.gate.ids import Link
 from kwartier.model import Bytes8, Missing, Registers, Stack, Times, Volumes
 from kwartier.service.validating import near, past
+from kwartier.service.validating.causes import Causes, Why, lacks
 from kwartier.service.validating.facts import LOOK_AHEAD, ONE_DAY, Facts
 from kwartier.service.validating.near import Columns
 from kwartier.service.validating.outages import outages
@@ -36,7 +38,14 @@ ASIDE_ROWS = 20_000
 BUFFER_DAYS = 10
 """For so many local days a visit may still fetch a row."""
 STILL_TO_COME = (Missing.NOT_RECEIVED, Missing.NOT_STORED, Missing.NOT_YET)
-Kept = tuple[list[Found], list[Put]]
+
+
+class Kept(NamedTuple):
+    """What is kept of some rows beside their volumes."""
+
+    found: list[Found]
+    put: list[Put]
+    why: Why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +62,7 @@ class Given:
     opened: Columns = field(repr=False)
     others: Others
     profiles: MarketProfiles
+    causes: Causes
     manual: Sequence[Manual] = ()
 
 
@@ -69,13 +79,13 @@ class OneDay:
         """What comes of stacks, and what was found in them; every row once, in another order."""
         for stack, links in stacks:
             self._links.update(zip(stack.ids.tolist(), links, strict=True))
-            done, found = self._judged(stack, links)
-            yield self.tally.counted(done), (found, [])
+            done, kept = self._judged(stack, links)
+            yield self.tally.counted(done), kept
             if sum(len(day) for day, _ in self._aside) >= ASIDE_ROWS:
                 yield from self._filled()
         yield from self._filled()
 
-    def _judged(self, stack: Stack, links: Sequence[Link]) -> tuple[Volumes, list[Found]]:
+    def _judged(self, stack: Stack, links: Sequence[Link]) -> tuple[Volumes, Kept]:
         given = self._given
         placed = in_place(stack, given.times, given.facts.exchanges_of(links))
         around = self._around(placed.stack, links)
@@ -89,7 +99,9 @@ class OneDay:
         rows = np.flatnonzero(odd)
         if len(rows):
             self._aside.append((only(day, rows), cut(verdicts, rows)))
-        return volumes(only(day, np.flatnonzero(~odd)), {}), _found(day, verdicts)
+        late = given.causes.late(stack, links)[~odd]
+        why = Why(np.zeros(len(late), np.uint8), late)
+        return volumes(only(day, np.flatnonzero(~odd)), {}), Kept(_found(day, verdicts), [], why)
 
     def _around(self, stack: Stack, links: Sequence[Link]) -> Around:
         given, facts = self._given, self._given.facts
@@ -122,7 +134,12 @@ class OneDay:
             manual = [by_hand for by_hand in given.manual if by_hand.reading in here]
             filled = fill(one, history, given.profiles, manual)
             made = volumes(one.day, one.rejected, filled)
-            yield self.tally.counted(made), ([], [_put(sub) for sub in filled.substitutes])
+            why = self._why(one.day, made)
+            yield self.tally.counted(made), Kept([], [_put(sub) for sub in filled.substitutes], why)
+
+    def _why(self, day: Day, made: Volumes) -> Why:
+        causes, links = self._given.causes, [self._links[identity] for identity in day.stack.ids.tolist()]
+        return Why(lacks(day, made, causes.unread(links)), causes.late(day.stack, links))
 
     def _planned(self, day: Day, verdicts: Verdicts) -> Plan:
         still = np.zeros(len(day), np.bool_)

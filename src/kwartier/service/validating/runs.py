@@ -5,7 +5,7 @@ the latest run of a day asks for the latest that was finished. The first run of 
 over those of which something is new; what was found of these before stands no longer, and is kept.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
@@ -17,7 +17,14 @@ from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Table, and
 from kwartier import __version__
 from kwartier.database import insert_lines, reading, writing
 from kwartier.errors import StateError
-from kwartier.tables import STANDING, substitutes, validation_checks, validation_findings, validation_runs
+from kwartier.tables import (
+    STANDING,
+    substitutes,
+    validation_checks,
+    validation_findings,
+    validation_gaps,
+    validation_runs,
+)
 
 MAX_SHOWN_FINDINGS = 1_000_000
 """Findings of a day that are shown at once."""
@@ -84,6 +91,14 @@ class Put(NamedTuple):
     inputs: str
 
 
+class Gap(NamedTuple):
+    """Why a reading lacks quarters, and why it came late: words of :class:`~kwartier.service.reasons.Reason`, or empty."""
+
+    reading: int
+    lack: str
+    late: str
+
+
 class Runs:
     """The runs in one database."""
 
@@ -111,8 +126,8 @@ class Runs:
             added = insert(validation_runs).values(values).returning(validation_runs.c.run)
             return int(connection.execute(added).scalar_one())
 
-    def keep(self, run: int, day: date, found: Sequence[Found], put: Sequence[Put]) -> None:
-        """Findings and substitutes of some rows of a run."""
+    def keep(self, run: int, day: date, found: Sequence[Found], put: Sequence[Put], gaps: Sequence[Gap] = ()) -> None:
+        """Findings, substitutes and gaps of some rows of a run."""
         with writing(self._engine) as connection:
             insert_lines(
                 connection,
@@ -122,6 +137,12 @@ class Runs:
             )
             insert_lines(
                 connection, substitutes, ((run, f"{day}", *one) for one in put), columns=("run", "day", *Put._fields)
+            )
+            insert_lines(
+                connection,
+                validation_gaps,
+                ((run, f"{day}", *one) for one in gaps),
+                columns=("run", "day", *Gap._fields),
             )
 
     def finish(
@@ -133,13 +154,15 @@ class Runs:
         version: int,
         at: int,
         over: Integers | None = None,
+        also: Callable[[Connection], None] = lambda connection: None,
     ) -> None:
         """The run is whole, and what earlier ones found of the readings that it was ``over`` stands no longer; None: all.
 
-        ``counts``: rows, changed, findings, substitutes.
+        ``counts``: rows, changed, findings, substitutes. ``also``: what is stored in the same transaction.
         """
         with writing(self._engine) as connection:
-            for table in (validation_findings, substitutes):
+            also(connection)
+            for table in (validation_findings, substitutes, validation_gaps):
                 _supersede(connection, table, run, over)
             insert_lines(
                 connection,
@@ -192,6 +215,16 @@ class Runs:
         with reading(self._engine) as connection:
             rows = connection.execute(query.limit(MAX_SHOWN_FINDINGS)).mappings().all()
         return [Found(**{name: row[name] for name in Found._fields}) for row in rows]
+
+    def gaps(self, run: Run, readings: Sequence[int]) -> dict[int, Gap]:
+        """The gaps of some readings as of a run."""
+        table, found = validation_gaps, dict[int, Gap]()
+        with reading(self._engine) as connection:
+            for first in range(0, len(readings), BATCH):
+                query = select(table).where(_stood(table, run), table.c.reading.in_(readings[first : first + BATCH]))
+                rows = connection.execute(query).mappings()
+                found.update((row["reading"], Gap(**{name: row[name] for name in Gap._fields})) for row in rows)
+        return found
 
     def put(self, run: Run, method: str = "") -> list[Put]:
         """The substitutes of a day as of a run, by reading; ``method``: those by one method."""
