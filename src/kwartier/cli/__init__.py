@@ -34,6 +34,7 @@ from kwartier.cli import (
     read,
     readings,
     reports,
+    serve,
     settle,
     simulate,
     store,
@@ -79,6 +80,7 @@ app.add_typer(audit.app, name="audit")
 app.command("decode")(decode.decode)
 app.command("demo")(demo.demo)
 app.add_typer(simulate.app, name="simulate")
+app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 
 
