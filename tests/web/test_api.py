@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import pyarrow
 import pyarrow.parquet as pq
@@ -43,10 +44,23 @@ def recorded(here: Served) -> list[tuple[str, str, str, str]]:
     return [(row[0], row[1], row[2], row[3]) for row in rows]
 
 
-def items(told: Mapping[str, object]) -> list[dict[str, object]]:
-    found = told["items"]
+def listed(told: Mapping[str, object], name: str) -> list[dict[str, Any]]:
+    found = told[name]
     assert isinstance(found, list)
     return found
+
+
+def items(told: Mapping[str, object]) -> list[dict[str, Any]]:
+    return listed(told, "items")
+
+
+def from_arrow(octets: bytes) -> pyarrow.Table:
+    with ipc.open_stream(octets) as stream:
+        return stream.read_all()
+
+
+def from_parquet(octets: bytes) -> pyarrow.Table:
+    return pq.read_table(io.BytesIO(octets))
 
 
 @pytest.mark.parametrize("path", ASKING)
@@ -87,7 +101,7 @@ def test_each_look_is_on_record_with_purpose_and_reason(here: Served, path: str)
 
 def test_readings_are_what_the_meter_counted_in_every_form(here: Served) -> None:
     browser, path = here.signed_in("settler"), f"/api/v1/readings?{OF_ONE}&{WHY}"
-    (told,) = browser.get(path).json["readings"]  # type: ignore[misc]  # JSON says no more of it
+    (told,) = listed(browser.get(path).json, "readings")
     expected = [1_000 + used_wh(3, "import") * place for place in range(97)]
     assert [row["import_wh"] for row in (told["opening"], *told["rows"])] == expected
     answer = browser.get(path, accept="text/csv")
@@ -95,8 +109,8 @@ def test_readings_are_what_the_meter_counted_in_every_form(here: Served) -> None
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert [int(row["import_wh"]) for row in rows] == expected
     for accept, read in (
-        ("application/vnd.apache.arrow.stream", lambda octets: ipc.open_stream(octets).read_all()),
-        ("application/vnd.apache.parquet", lambda octets: pq.read_table(io.BytesIO(octets))),
+        ("application/vnd.apache.arrow.stream", from_arrow),
+        ("application/vnd.apache.parquet", from_parquet),
     ):
         answer = browser.get(path, accept=accept)
         assert answer.header("content-type") == accept
@@ -105,16 +119,16 @@ def test_readings_are_what_the_meter_counted_in_every_form(here: Served) -> None
 
 def test_volumes_say_how_each_quarter_came_about(here: Served) -> None:
     browser = here.signed_in("settler")
-    (told,) = browser.get(f"/api/v1/volumes?{OF_ONE}&{WHY}").json["volumes"]  # type: ignore[misc]  # as above
+    (told,) = listed(browser.get(f"/api/v1/volumes?{OF_ONE}&{WHY}").json, "volumes")
     assert (told["meter"], told["run"], len(told["quarters"])) == ("m3", 1, 96)
     assert {row["import_wh"] for row in told["quarters"]} == {used_wh(3, "import")}
     assert {row["import_quality"] for row in told["quarters"]} == {"measured"}
-    table = pq.read_table(io.BytesIO(browser.get(f"/api/v1/volumes.parquet?{OF_ONE}&{WHY}").body))
+    table = from_parquet(browser.get(f"/api/v1/volumes.parquet?{OF_ONE}&{WHY}").body)
     assert (table.num_rows, table["import_wh"].to_pylist()[0]) == (96, used_wh(3, "import"))
     unread = f"ean={ean(UNREAD)}&{PERIOD}"
     assert browser.get(f"/api/v1/volumes?{unread}&{WHY}").json == {"volumes": []}
     empty = browser.get(f"/api/v1/volumes?{unread}&{WHY}", accept="application/vnd.apache.arrow.stream")
-    assert ipc.open_stream(empty.body).read_all().schema.field("import_wh").type == pyarrow.int64()
+    assert from_arrow(empty.body).schema.field("import_wh").type == pyarrow.int64()
 
 
 def test_a_connection_that_nobody_knows_is_not_found(here: Served) -> None:
@@ -126,24 +140,24 @@ def test_a_connection_that_nobody_knows_is_not_found(here: Served) -> None:
 
 def test_sums_are_those_of_the_gate(here: Served) -> None:
     told = here.signed_in("settler").get(f"/api/v1/sums?date={DAY}&by=grid_area&{WHY}").json
-    sums = {one["group"]: one for one in told["sums"]}  # type: ignore[attr-defined]  # JSON says no more of it
+    sums = {one["group"]: one for one in listed(told, "sums")}
     expected = sum(used_wh(one, "import") for one in READ if one < 16)
     assert set(sums["A"]["energy_wh"]["import_wh"]) == {expected}
 
 
 def test_settlements_are_listed_shown_and_compared(here: Served) -> None:
     browser = here.signed_in("settler")
-    (listed,) = items(browser.get("/api/v1/settlements").json)
-    assert (listed["date"], listed["version"], listed["state"]) == (f"{DAY}", 1, "published")
+    (one,) = items(browser.get("/api/v1/settlements").json)
+    assert (one["date"], one["version"], one["state"]) == (f"{DAY}", 1, "published")
     of_day = browser.get(f"/api/v1/settlements/{DAY}").json["versions"]
-    assert of_day == [listed]
+    assert of_day == [one]
     told = browser.get(f"/api/v1/settlements/{DAY}/1?{WHY}").json
     found = Versions(here.home.engine).settled(DAY, 1)
     assert {name: told[name] for name in ("areas", "sums", "checks")} == {
         name: value for name, value in json.loads(json.dumps(telling.settlement(found))).items() if name != "date"
     }
-    quarters = browser.get(f"/api/v1/settlements/{DAY}/1?{WHY}&quarters=true").json["sums"]
-    assert len(quarters[0]["quarters"]["energy_wh"]) == 96  # type: ignore[index]  # JSON says no more of it
+    quarters = listed(browser.get(f"/api/v1/settlements/{DAY}/1?{WHY}&quarters=true").json, "sums")
+    assert len(quarters[0]["quarters"]["energy_wh"]) == 96
     rows = list(csv.DictReader(io.StringIO(browser.get(f"/api/v1/settlements/{DAY}/1.csv?{WHY}").text)))
     assert len(rows) == len(found.sums)
     same = browser.get(f"/api/v1/settlements/{DAY}/1/since/1?{WHY}").json

@@ -13,7 +13,7 @@ from kwartier.who.accounts import MAX_TRIES
 from tests.service.settling.village import DAY, noon_after
 from tests.web.browser import Browser
 from tests.web.installation import PASSWORD, Served, served
-from tests.who.tokens import AUDIENCE, ISSUER, key_set, token
+from tests.who.tokens import AUDIENCE, CLAIMS, ISSUER, key_set, token
 
 WRONG = "wrong horse battery"
 ISSUERS_PAGE = "https://login.example.org/authorize"
@@ -181,7 +181,7 @@ def there(home: Path) -> Iterator[Served]:
 
 def fresh_token(there: Served, **more: object) -> str:
     now = int(there.clock.at)
-    return token(**{"iat": now - 10, "nbf": now - 10, "exp": now + 600, **more})
+    return token({**CLAIMS, "iat": now - 10, "nbf": now - 10, "exp": now + 600, **more})
 
 
 def begun(browser: Browser) -> str:

@@ -21,7 +21,7 @@ from starlette.responses import Response
 
 from kwartier import __version__
 from kwartier.service.home import Home
-from kwartier.web import assets, metrics
+from kwartier.web import loaded, metrics
 from kwartier.web.answering import Caught, raised_by_framework
 from kwartier.web.api import ROUTES
 from kwartier.web.desk import Desk, elapsed, guarded
@@ -96,7 +96,7 @@ def routed(
     )
     for router in (*ROUTES, *SCREENS):
         app.include_router(router)
-    app.add_api_route("/static/{name}", assets.give, methods=["GET"], include_in_schema=False)
+    app.add_api_route("/static/{name}", loaded.give, methods=["GET"], include_in_schema=False)
     for kind in (HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _as_ours)
     return app

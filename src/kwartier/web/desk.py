@@ -32,6 +32,8 @@ FORM = "application/x-www-form-urlencoded"
 MAX_FIELDS = 100
 MAX_REASON = 500
 BEARER = "bearer "
+LISTENING_S = 900
+"""How long one request with a token listens to events; then the next one shows whether the token still holds."""
 Route = TypeVar("Route", bound=Callable[..., object])
 STAFF = frozenset(
     {"registry", "operator", "settlement", "validation", "customer-desk", "privacy-officer", "security-officer"}
@@ -190,6 +192,14 @@ async def asked(
 
 
 Asked = Annotated[Question, Depends(asked)]
+
+
+def may_listen(request: Request) -> Callable[[], bool]:
+    """Whether whoever asks may go on to listen: as long as their session holds, or with a token for a while."""
+    desk, cookie, began = desk_of(request), request.cookies.get(SESSION, ""), desk_of(request).wall()
+    if "authorization" in request.headers:
+        return lambda: desk.wall() - began < LISTENING_S
+    return lambda: desk.sessions.holds(cookie)
 
 
 def take_a_try(request: Request) -> None:

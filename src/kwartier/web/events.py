@@ -63,24 +63,24 @@ class Feeds:
         look: Callable[[], Fields],
         *,
         every_s: float,
+        event: str = "",
         may_go_on: Callable[[], bool] = lambda: True,
     ) -> StreamingResponse:
-        """An answer that tells the topic called ``name`` whenever it changes.
+        """An answer that tells the topic called ``name`` whenever it changes, as events called ``event`` (or that name).
 
         ``look`` runs in a worker thread, for all listeners of that name at once; so it must not depend on who listens.
         ``may_go_on`` is asked at every beat. Raises ``StateError`` too-busy.
         """
         if self._is_closing or self._open >= self._most:
             raise StateError("too-busy", f"{self._open} event streams are open", retry=Retry.LATER)
-        if name not in self._topics:
-            if len(self._topics) >= MAX_TOPICS:
-                raise StateError("too-busy", f"{MAX_TOPICS} things are being watched", retry=Retry.LATER)
-            self._topics[name] = Topic(look=look, every_s=every_s)
-        told = self._told(name, self._topics[name], may_go_on)
+        if name not in self._topics and len(self._topics) >= MAX_TOPICS:
+            raise StateError("too-busy", f"{MAX_TOPICS} things are being watched", retry=Retry.LATER)
+        told = self._told(name, Topic(look=look, every_s=every_s), event or name, may_go_on)
         return StreamingResponse(told, media_type=MEDIA_TYPE, headers={"cache-control": "no-store"})
 
-    async def _told(self, name: str, topic: Topic, may_go_on: Callable[[], bool]) -> AsyncIterator[str]:
-        """The text of a stream, line by line."""
+    async def _told(self, name: str, fresh: Topic, event: str, may_go_on: Callable[[], bool]) -> AsyncIterator[str]:
+        """The text of a stream, line by line; ``fresh`` is the topic if nobody listens to it yet."""
+        topic = self._topics.setdefault(name, fresh)
         bell = asyncio.Event()
         topic.listeners.add(bell)
         self._count(1)
@@ -92,7 +92,7 @@ class Feeds:
             while not self._is_closing and may_go_on():
                 if topic.newest != told:
                     told = topic.newest
-                    yield f"event: {name}\ndata: {told}\n\n"
+                    yield f"event: {event}\ndata: {told}\n\n"
                     continue
                 bell.clear()
                 try:
@@ -112,6 +112,8 @@ class Feeds:
                 found = json.dumps(await run_in_threadpool(topic.look), ensure_ascii=False, allow_nan=False)
             except KwartierError as error:
                 found = json.dumps({"error": error.code})
+            except Exception:  # noqa: BLE001 - a mistake of ours is told as one; the others go on listening
+                found = json.dumps({"error": "internal-error"})
             if found != topic.newest:
                 topic.newest = found
                 _ring(topic)

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 
 from kwartier import clock
 from kwartier.gate.policy import Asking
-from kwartier.web import assets
+from kwartier.web import loaded
 from kwartier.web.desk import desk_of
 from kwartier.web.sessions import SESSION, START, fresh
 from kwartier.web.words import Language, Words, language_of, words_of
@@ -37,7 +37,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"number": number, "kwh": kwh, "share": share, "moment": moment, "day": day}
-    made.globals["asset"] = assets.address
+    made.globals |= {"file": loaded.address, "drawing_styles": loaded.drawing_styles}
     return made
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Path, Query
 
+from kwartier.web.events import MEDIA_TYPE
 from kwartier.web.negotiation import PLAIN, TABLES
 from kwartier.web.problems import PROBLEM
 
@@ -34,6 +35,12 @@ def _responses(media_types: tuple[str, ...]) -> Responses:
         "4XX": error,
         "5XX": error,
     }
+
+
+def stream_answer() -> Responses:
+    """Of a route that tells events."""
+    told = _responses((MEDIA_TYPE,))
+    return {status: answer for status, answer in told.items() if status != 304}
 
 
 TABULAR_ANSWER = _responses(tuple(one.media_type for one in TABLES))

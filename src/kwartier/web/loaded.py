@@ -5,7 +5,8 @@ differ. An address has the digest of its content, and is kept by browsers for go
 """
 
 import gzip
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
@@ -29,12 +30,13 @@ FOR_GOOD = "public, max-age=31536000, immutable"
 AGAIN = "public, no-cache"
 DIGEST = 16
 LEVEL = 6
+_STYLES = re.compile(rb'getElementById\("([0-9a-f]{64})"\)')
 LEAST = 1_000
 """Bytes from which on it is worth packing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asset:
+class Loaded:
     """One of them, as it is and packed."""
 
     media_type: str
@@ -44,19 +46,28 @@ class Asset:
 
 
 @lru_cache(maxsize=1)
-def assets() -> Mapping[str, Asset]:
-    """Every asset by its name."""
-    return {name: _asset(name, octets) for name, octets in _read()}
+def everything() -> Mapping[str, Loaded]:
+    """All of it by its name."""
+    return {name: _loaded(name, octets) for name, octets in _read()}
+
+
+@lru_cache(maxsize=1)
+def drawing_styles() -> Sequence[str]:
+    """The ids under which the drawing library would add styles to a page for maps, which none of ours has.
+
+    It adds nothing where it finds an element of that id.
+    """
+    return sorted({one.decode() for one in _STYLES.findall(everything()[DRAWING].octets)})
 
 
 def address(name: str) -> str:
-    """Where a page finds an asset. A name that there is not is a mistake: ``KeyError``."""
-    return f"/static/{name}?v={assets()[name].digest}"
+    """Where a page finds one of them. A name that there is not is a mistake: ``KeyError``."""
+    return f"/static/{name}?v={everything()[name].digest}"
 
 
 async def give(request: Request, name: str) -> Response:
-    """The asset called ``name``. Raises ``InputError`` no-such-page."""
-    found = assets().get(name)
+    """The one called ``name``. Raises ``InputError`` no-such-page."""
+    found = everything().get(name)
     if found is None:
         raise InputError("no-such-page", "there is no such file")
     is_exact = request.query_params.get("v") == found.digest
@@ -95,7 +106,7 @@ def _read() -> Iterator[tuple[str, bytes]]:
             yield one.name, one.read_bytes()
 
 
-def _asset(name: str, octets: bytes) -> Asset:
+def _loaded(name: str, octets: bytes) -> Loaded:
     media_type = TYPES[name.rpartition(".")[2]]
     packed = gzip.compress(octets, LEVEL, mtime=0) if len(octets) >= LEAST else b""
-    return Asset(media_type=media_type, digest=sha256(octets).hexdigest()[:DIGEST], octets=octets, packed=packed)
+    return Loaded(media_type=media_type, digest=sha256(octets).hexdigest()[:DIGEST], octets=octets, packed=packed)
