@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
 from urllib.parse import parse_qsl
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Security
+from fastapi.security import APIKeyCookie, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
@@ -139,8 +140,19 @@ async def form_of(request: Request) -> dict[str, str]:
 FormFields = Annotated[dict[str, str], Depends(form_of)]
 
 
-async def signed_in(request: Request) -> Asking:
-    """Who asks. Raises ``SecurityError`` not-signed-in."""
+_bearer_scheme = HTTPBearer(auto_error=False, description="A token of a pinned issuer.")
+_cookie_scheme = APIKeyCookie(name=SESSION, auto_error=False, description="Of who has signed in on the page.")
+
+
+async def signed_in(
+    request: Request,
+    _token: Annotated[object, Security(_bearer_scheme)] = None,
+    _cookie: Annotated[object, Security(_cookie_scheme)] = None,
+) -> Asking:
+    """Who asks. Raises ``SecurityError`` not-signed-in.
+
+    The two schemes are for the OpenAPI document; :func:`guarded` has looked at both.
+    """
     actor: Asking | None = request.state.actor
     if actor is None:
         raise SecurityError("not-signed-in", "there is no session and no token")

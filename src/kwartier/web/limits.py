@@ -16,7 +16,7 @@ from kwartier.errors import Denied, Retry, StateError
 MAX_KEYS = 10_000
 MAX_AT_ONCE = 400
 """Requests that are worked on, event streams included."""
-FREE = ("/static/", "/healthz", "/readyz")
+FREE = ("/static/", "/healthz")
 """What is asked for with every page, or by who watches this server, and costs nothing."""
 
 

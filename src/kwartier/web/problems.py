@@ -48,6 +48,7 @@ OF_CODE: Mapping[str, int] = {
     "not-validated": 404,
     "bad-method": 405,
     "not-acceptable": 406,
+    "body-too-slow": 408,
     "body-too-long": 413,
     "wrong-host": 421,
     "slow-down": 429,

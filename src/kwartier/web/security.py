@@ -5,6 +5,7 @@ that needs more is changed, never the policy. A request has to name this server,
 (DNS rebinding) gets an answer; and its body has a bound.
 """
 
+import asyncio
 from collections.abc import Collection
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -28,7 +29,8 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"content-security-policy", POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
+    # With "no-referrer" browsers call the origin of our own forms "null", and those are refused.
+    (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
@@ -38,6 +40,8 @@ PRIVATE = (b"cache-control", b"no-store")
 ONLY_TLS = (b"strict-transport-security", b"max-age=31536000")
 MAX_BODY_BYTES = 65_536
 """A form, or a token."""
+BODY_S = 10
+"""How long the next part of it is waited for."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
@@ -76,7 +80,7 @@ class Doors:
         self._hosts = frozenset(one.lower() for one in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request. Raises ``InputError`` wrong-host, body-too-long."""
+        """One request. Raises ``InputError`` wrong-host, body-too-long, body-too-slow."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -86,11 +90,17 @@ class Doors:
         length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if not length.isdigit() or int(length) > MAX_BODY_BYTES:
             raise InputError("body-too-long", f"a body has {MAX_BODY_BYTES} bytes at most")
-        taken = 0
+        taken, is_whole = 0, False
 
         async def receiving() -> Message:
-            nonlocal taken
-            message = await receive()
+            nonlocal taken, is_whole
+            if is_whole:  # what comes now is that the peer has left, whenever that is
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), BODY_S)
+            except TimeoutError:
+                raise InputError("body-too-slow", f"nothing more of the body came for {BODY_S} s") from None
+            is_whole = not message.get("more_body", False)
             taken += len(message.get("body", b""))
             if taken > MAX_BODY_BYTES:
                 raise InputError("body-too-long", f"a body has {MAX_BODY_BYTES} bytes at most")

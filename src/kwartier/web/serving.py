@@ -4,6 +4,8 @@ Streams would go on for ever, so they are ended first; requests that are being a
 cut off. A worker thread that hangs in the database keeps nothing alive: the last of all is a clock that ends the process.
 """
 
+import asyncio
+import logging
 import os
 import signal
 import socket
@@ -18,6 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from kwartier.errors import InputError
 from kwartier.web.desk import Desk
+from kwartier.web.logs import Journal
 from kwartier.web.security import HEADERS
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -29,24 +32,81 @@ BACKLOG = 256
 MAX_LINES = 600
 """Connections at once."""
 IDLE_S = 15
-"""How long a line without a request stays open."""
+"""How long a line without a request stays open,"""
+HEAD_S = 20
+"""and how long the head of a request may take."""
+LIBRARIES = ("uvicorn.error", "asyncio")
 MAX_HEAD_BYTES = 32_768
 CUT_SHORT = 1
 """How the process leaves if it had to be ended by the clock."""
 
 
 class Protocol(H11Protocol):
-    """HTTP/1.1; what cannot be read as that is answered with the same headers as everything else."""
+    """HTTP/1.1 on one line, which is neither one too many nor silent for long.
+
+    What cannot be read as a request is answered with the same headers as everything else.
+    """
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """A line; one too many is cut before anything is said."""
+        super().connection_made(transport)
+        if len(self.connections) > MAX_LINES:
+            transport.abort()
+            return
+        self._expect()
+
+    def data_received(self, data: bytes) -> None:
+        """Some of a request; its head has to be whole before long."""
+        super().data_received(data)
+        self._expect()
+
+    def on_response_complete(self) -> None:
+        """The next request on the same line has to come as soon."""
+        super().on_response_complete()
+        self._expect()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The line is gone."""
+        self._forget()
+        super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
         """Before there is a request, there is no application either."""
-        head = b"\r\n".join(name + b": " + value for name, value in (*HEADERS, (b"content-type", b"text/plain")))
         body = b"this is no HTTP request\n"
-        size = f"content-length: {len(body)}".encode()
-        self.transport.write(
-            b"HTTP/1.1 400 Bad Request\r\n" + head + b"\r\nconnection: close\r\n" + size + b"\r\n\r\n" + body
+        told = (
+            *HEADERS,
+            (b"content-type", b"text/plain"),
+            (b"content-length", b"%d" % len(body)),
+            (b"connection", b"close"),
         )
+        head = b"".join(b"%s: %s\r\n" % one for one in told)
+        self.transport.write(b"HTTP/1.1 400 Bad Request\r\n%s\r\n%s" % (head, body))
         self.transport.close()
+
+    def _expect(self) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._forget()
+        elif self._deadline is None:
+            self._deadline = self.loop.call_later(HEAD_S, self.transport.close)
+
+    def _forget(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+class Said(logging.Handler):
+    """What the libraries below say, as a line of our log: where it was said, and not what, which may quote anything."""
+
+    def __init__(self, journal: Journal) -> None:
+        super().__init__(logging.WARNING)
+        self._journal = journal
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One of their lines."""
+        self._journal.warning("library", where=f"{record.name}: {record.filename}, line {record.lineno}")
 
 
 class Server(uvicorn.Server):
@@ -64,7 +124,6 @@ class Server(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 backlog=BACKLOG,
-                limit_concurrency=MAX_LINES,
                 timeout_keep_alive=IDLE_S,
                 timeout_graceful_shutdown=GRACE_S,
                 h11_max_incomplete_event_size=MAX_HEAD_BYTES,
@@ -126,4 +185,12 @@ def listening(host: str, port: int) -> socket.socket:
 
 def serve(app: FastAPI, line: socket.socket, ready: Callable[[], object] = lambda: None) -> None:
     """Answer on a socket that listens, until this process is told to end (SIGTERM, SIGINT)."""
-    Server(app, ready).run(sockets=[line])
+    said = Said(app.state.desk.journal)
+    loggers = [logging.getLogger(name) for name in LIBRARIES]
+    for one in loggers:
+        one.addHandler(said)
+    try:
+        Server(app, ready).run(sockets=[line])
+    finally:
+        for one in loggers:
+            one.removeHandler(said)

@@ -6,6 +6,7 @@ name; the browser comes back from a page of ours with its cookie, and the token 
 Whoever is let in gets a new session; the cookies from before are worth nothing any more.
 """
 
+import threading
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -14,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from kwartier.errors import InputError, SecurityError
+from kwartier.errors import InputError, Retry, SecurityError, StateError
 from kwartier.gate.policy import Asking
 from kwartier.service.identity import is_simulated, log_in, who_is
 from kwartier.web.desk import Desk, FormFields, desk_of, from_elsewhere, take_a_try
@@ -25,6 +26,8 @@ from kwartier.web.sessions import ASIDE_S, LASTING_S, SESSION, START, fresh
 
 router = APIRouter()
 NONCE = "nonce"
+_hashing = threading.BoundedSemaphore(3)
+"""Passwords that are looked at at once: each takes some 32 MB and a tenth of a second, and there are few threads."""
 
 
 def ways_in(desk: Desk) -> Facts:
@@ -48,12 +51,16 @@ def with_account(request: Request, fields: FormFields) -> Response:
     """A name and a password of an account; a wrong one gets the page again, and says no more than that."""
     desk, back = desk_of(request), inside(fields.get("back", "/"))
     take_a_try(request)
+    if not _hashing.acquire(blocking=False):
+        raise StateError("too-busy", "others are signing in at this moment", retry=Retry.LATER)
     try:
         actor = log_in(desk.home, fields.get("name", ""), fields.get("password", ""), at=desk.now)
     except SecurityError as error:
         request.scope["state"]["error"] = error
         facts = {**ways_in(desk), "back": back, "wrong": error.code}
         return page(request, "sign-in.html", facts, status=401)
+    finally:
+        _hashing.release()
     return _let_in(request, actor, back)
 
 
