@@ -34,6 +34,7 @@ from kwartier.cli import (
     read,
     readings,
     reports,
+    serve,
     settle,
     simulate,
     store,
@@ -81,6 +82,7 @@ app.command("decode")(decode.decode)
 app.add_typer(trace.app, name="trace")
 app.command("demo")(demo.demo)
 app.add_typer(simulate.app, name="simulate")
+app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 
 

@@ -186,13 +186,17 @@ class Registry:
         """Every meter that is at a connection for some part of the local day, by name, some thousand at a time."""
         last = ""
         while True:
-            query = self._query(day, day).where(meters.c.meter > last).order_by(meters.c.meter).limit(PAGE)
-            with reading(self._engine) as connection:
-                page = [_meter(row) for row in connection.execute(query).mappings()]
+            page = self.page(day, after=last, limit=PAGE)
             yield from page
             if len(page) < PAGE:
                 return
             last = page[-1].meter
+
+    def page(self, day: date, *, after: str = "", limit: int) -> "list[Meter]":
+        """At most ``limit`` meters of the local day, by name, from the first whose name comes after ``after`` on."""
+        query = self._query(day, day).where(meters.c.meter > after).order_by(meters.c.meter).limit(limit)
+        with reading(self._engine) as connection:
+            return [_meter(row) for row in connection.execute(query).mappings()]
 
     def kinds(self, names: Sequence[str], on: date) -> dict[str, str]:
         """Supplier and firmware of the communication module of each meter on the local day, where they are on file."""
