@@ -30,7 +30,7 @@ from kwartier.gate.ids import Ids
 from kwartier.keys.days import DayKeys
 from kwartier.keys.vault import open_vault
 from kwartier.model import STATE, Readings, Volumes
-from kwartier.service.home import Home, create_home, open_home
+from kwartier.service.home import Home, open_home
 from kwartier.store.log import Log
 from kwartier.store.rewrite import Rewriter
 from kwartier.store.schema import KINDS, VALIDATED
@@ -47,6 +47,7 @@ from kwartier.tables import (
     validation_findings,
 )
 from tests import postgres
+from tests.living import new_home
 from tests.store.entries import ZONE, entry, readings
 
 ONE_DAY = timedelta(days=1)
@@ -103,9 +104,9 @@ def planted_home(folder: Path, kind: str, encrypted: str) -> Path:
     if encrypted == "none":
         lines.append('encryption_decision = "a test, to look into every byte"')
     if kind == "postgresql":
-        lines.append(f'database = "{postgres.database(kind, folder)}"')
+        lines.append(f'database = "{postgres.with_tables(kind, folder)}"')
     (home / "kwartier.toml").write_text("\n".join(lines) + "\n", "utf-8")
-    create_home(home)
+    new_home(home)
     fleet = ["meter,ean,host,port,system_title,companion,valid_from"]
     fleet += [f"m{one},{ean(one)},127.0.0.1,4059,4B575400000000{one:02d},smr-5.5,2020-01-01" for one in range(PERSONS)]
     (folder / "fleet.csv").write_text("\n".join(fleet) + "\n")
