@@ -40,7 +40,12 @@ def with_tables(kind: str, folder: Path) -> str:
         path = folder / "test.db"
         path.write_bytes(sqlite_with_tables())
         return sqlite_url(path)
-    return _shared().database(_template())
+    return copy_of(_template())
+
+
+def copy_of(address: str) -> str:
+    """The address of a database that is as the one at ``address``, to which nobody is connected. PostgreSQL only."""
+    return _shared().database(make_url(address).database or "")
 
 
 @cache
@@ -56,7 +61,7 @@ def sqlite_with_tables() -> bytes:
 def _template() -> str:
     address = _shared().database()
     _make_tables(address)
-    return make_url(address).database or ""
+    return address
 
 
 def _make_tables(address: str) -> None:

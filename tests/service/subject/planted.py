@@ -7,7 +7,9 @@ as text - and into every file of readings, with every key of a day that there ev
 import json
 import random
 import re
+import shutil
 import struct
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -97,7 +99,26 @@ def volumes_of(number: int, day: date, identity: int) -> Volumes:
 
 
 def planted_home(folder: Path, kind: str, encrypted: str) -> Path:
-    """Three connections, each with a meter, with readings, rewritten into days and segments, and with traces everywhere."""
+    """Three connections, each with a meter, with readings, rewritten into days and segments, and with traces everywhere.
+
+    A copy of one that is made once, beside the folders that the tests of this process have.
+    """
+    first = folder.parent / f"planted-{kind}-{encrypted}"
+    if not first.exists():
+        made = first.with_suffix(".part")
+        made.mkdir()
+        _plant(made, kind, encrypted)
+        made.rename(first)
+    home = shutil.copytree(first / "home", folder / "home")
+    settings = home / "kwartier.toml"
+    if kind == "postgresql":
+        text = settings.read_text("utf-8")
+        address = str(tomllib.loads(text)["database"])
+        settings.write_text(text.replace(address, postgres.copy_of(address)), "utf-8")
+    return home
+
+
+def _plant(folder: Path, kind: str, encrypted: str) -> None:
     home = folder / "home"
     home.mkdir()
     lines = ['client_system_title = "4B57540102030405"', f'encryption = "{encrypted}"']
@@ -124,7 +145,6 @@ def planted_home(folder: Path, kind: str, encrypted: str) -> Path:
         for table in KINDS:
             Rewriter(opened.store_folder, opened.day_keys, table).rewrite(TODAY)
         assert list((opened.store_folder / "months").rglob("*.parquet")), "there are copies, too"
-    return home
 
 
 def _trace(home: Home, number: int) -> None:
