@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine
 
-from kwartier.database import open_engine, upgrade
+from kwartier.database import open_engine
 from kwartier.service.validating.runs import Checked, Found, Put, Run, Runs
-from tests.postgres import DATABASES, database
+from tests.postgres import DATABASES, with_tables
 
 DAY, NEXT = date(2026, 11, 24), date(2026, 11, 25)
 AT = 1_795_694_400
@@ -31,8 +31,7 @@ COUNTS = {"rows": 10, "changed": 3, "findings": 1, "substitutes": 1}
 
 @pytest.fixture(params=DATABASES)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    engine = open_engine(database(str(request.param), tmp_path))
-    upgrade(engine)
+    engine = open_engine(with_tables(str(request.param), tmp_path))
     yield engine
     engine.dispose()
 
