@@ -1,8 +1,8 @@
 """What stands under every page, as a browser shows it: signing in, choosing, charts, pictures, live parts, under the policy."""
 
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from jinja2 import ChoiceLoader, DictLoader
@@ -24,6 +24,8 @@ TRIED = """{% extends "layout.html" %}{% import "charts.html" as charts %}
 {{ charts.legend(t, kinds) }}
 <section data-live="/tried/events" data-topic="tried"><span id="told" data-fact="deep.count"></span>
 <span id="part" data-fact="deep.part" data-form="share"></span></section>{% endblock %}"""
+LOOKS: Sequence[tuple[Literal["light", "dark"], str, str]] = (("light", "0", "1,234"), ("dark", "1,234", "2,468"))
+"""In which light, and what is told before and after something happens."""
 KINDS = [kind.value for kind in Kind]
 
 
@@ -39,7 +41,7 @@ def shown(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Window]:
 
 
 def _add(there: Window) -> None:
-    told = threading.Event()
+    told: list[int] = []
 
     def tried(request: Request) -> Response:
         return rendering.page(request, "tried.html", {"kinds": KINDS})
@@ -60,13 +62,13 @@ def _add(there: Window) -> None:
         return Response((ROOT / "docs/pictures/completeness.svg").read_bytes(), media_type="image/svg+xml")
 
     def look() -> Mapping[str, object]:
-        return {"deep": {"count": 1_234 if told.is_set() else 0, "part": 0.99999}}
+        return {"deep": {"count": 1_234 * len(told), "part": 0.99999}}
 
     async def events(request: Request) -> Response:
         return desk_of(request).feeds.stream("tried", look, every_s=0.01, may_go_on=may_listen(request))
 
     async def tell() -> None:
-        told.set()
+        told.append(1)
 
     for path, route in (("/tried", tried), ("/tried.json", figure), ("/tried.svg", picture), ("/tried/events", events)):
         there.app.add_api_route(path, route, include_in_schema=False, response_model=None)
@@ -75,7 +77,7 @@ def _add(there: Window) -> None:
 
 def test_everything_that_a_page_may_have_keeps_the_policy(shown: Window) -> None:
     """Drawn in the inks of the palette by day and by night, and told while it happens."""
-    for scheme in ("light", "dark"):
+    for scheme, before, after in LOOKS:
         with shown.page(scheme=scheme, language="en") as page:
             shown.sign_in(page, "operator")
             page.goto("/tried")
@@ -87,9 +89,9 @@ def test_everything_that_a_page_may_have_keeps_the_policy(shown: Window) -> None
             assert page.locator("img.picture").evaluate("(element) => element.naturalWidth") > 0
             assert page.locator("img.picture").evaluate("(element) => element.currentSrc").endswith(f"scheme={scheme}")
             page.mouse.move(400, 300)
-            page.locator("#told", has_text="0").wait_for()
+            page.locator("#told", has_text=before).wait_for()
             page.evaluate("fetch('/tell')")
-            page.locator("#told", has_text="1,234").wait_for()
+            page.locator("#told", has_text=after).wait_for()
             assert page.locator("#part").inner_text() == "99.9%"
 
 
