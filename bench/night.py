@@ -32,7 +32,7 @@ from kwartier.service.simulating import beside
 from kwartier.service.worker import Orders
 from kwartier.simulate import faults
 from kwartier.simulate.latency import latency_of
-from kwartier.simulate.world import World
+from kwartier.simulate.world import TIMEZONE, World
 from kwartier.tables import visits
 from tests.somebody import TESTER
 
@@ -93,7 +93,7 @@ def nights(
     create_home(home_folder)
     with (home_folder / "kwartier.toml").open("a", encoding="utf-8") as out:
         out.write(f"open_visits = {open_visits}\n")
-    today = night.yesterday(time.time())
+    today = night.yesterday(time.time(), TIMEZONE)
     found = {}
     world = World(seed=SEED, count=meters, faults=faults.load("none"))
     with beside(world, fleet, port=0, latency=latency_of(latency)):

@@ -4,6 +4,7 @@
 says; a test runs that.
 """
 
+import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
@@ -40,6 +41,7 @@ from kwartier.validate.estimate.plan import MAX_GAP_DAYS
 from kwartier.validate.parameters import sets
 from kwartier.validate.rules.rule import Over, Rule
 from kwartier.validate.rules.table import RULES
+from kwartier.web.app import routed
 
 FOLDER = Path(__file__).resolve().parent
 WIDTH = 100
@@ -396,6 +398,11 @@ def _number(value: object) -> object:
     return ", ".join(value) if isinstance(value, tuple) else value
 
 
+def openapi() -> Iterator[str]:
+    """The interface of `kwartier serve`, for programs that read such documents."""
+    yield json.dumps(routed().openapi(), indent=1, ensure_ascii=False)
+
+
 PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
     "errors.md": errors,
     "estimation.md": estimation_page,
@@ -403,6 +410,7 @@ PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
     "alerts.md": alert_page,
     "companions.md": companion_page,
     "dictionary.md": dictionary_page,
+    "openapi.json": openapi,
     "pictures/completeness.svg": completeness_picture,
     "pictures/day.svg": day_picture,
     "purposes.md": purpose_page,

@@ -11,9 +11,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kwartier.service.home import Home, create_home, open_home
+from kwartier.disk import PRIVATE_FILE, PRIVATE_FOLDER
+from kwartier.service import settings as settings_file
+from kwartier.service.home import DATABASE_FILE, Home, create_home, open_home
 from kwartier.simulate.fleet import SimulatedConnection, draw, write_fleet, write_keys
 from kwartier.simulate.host import Station, serve
+from tests.postgres import sqlite_with_tables
 
 NOW = datetime(2026, 3, 6, 3, 0, tzinfo=UTC).timestamp()
 """What the meters' clocks show, unless a test says otherwise: 4 and 5 March are whole and in the buffer."""
@@ -47,13 +50,25 @@ def listening(stations: Sequence[Station]) -> Iterator[list[int]]:
         loop.close()
 
 
+def new_home(path: Path) -> Path:
+    """The home that `init` makes, a little sooner: on SQLite, a copy of a database that has its tables lies ready for it."""
+    path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    settings = settings_file.load(path) if settings_file.there(path) else settings_file.defaults()
+    if not settings.database:
+        file = path / DATABASE_FILE
+        file.touch(mode=PRIVATE_FILE)
+        file.write_bytes(sqlite_with_tables())
+    create_home(path)
+    return path
+
+
 @contextmanager
 def fleet(
     home: Path, count: int = 2, *, seed: int = 1, now: Callable[[], float] = lambda: NOW
 ) -> Iterator[tuple[Home, list[SimulatedConnection]]]:
     """An opened home that knows ``count`` simulated meters, by turns over the wrapper and over HDLC, and those meters."""
     connections = draw(count, seed=seed, now=now, recordings=None)
-    create_home(home)
+    new_home(home)
     with listening([one.station for one in connections]) as ports, open_home(home) as opened:
         fleet_file, keys_file = home / "fleet.csv", home / "keys.csv"
         write_fleet(fleet_file, connections, ports, "127.0.0.1")

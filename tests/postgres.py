@@ -17,7 +17,9 @@ from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
-from kwartier.database import open_engine, sqlite_url
+from sqlalchemy import make_url
+
+from kwartier.database import open_engine, sqlite_url, upgrade
 
 DATABASES = ("sqlite", "postgresql")
 SERVER_USER = "postgres"
@@ -30,6 +32,42 @@ def database(kind: str, folder: Path) -> str:
     if kind == "sqlite":
         return sqlite_url(folder / "test.db")
     return _shared().database()
+
+
+def with_tables(kind: str, folder: Path) -> str:
+    """The same, with our tables in it: a copy of one that each process makes once, which takes a tenth of the time."""
+    if kind == "sqlite":
+        path = folder / "test.db"
+        path.write_bytes(sqlite_with_tables())
+        return sqlite_url(path)
+    return copy_of(_template())
+
+
+def copy_of(address: str) -> str:
+    """The address of a database that is as the one at ``address``, to which nobody is connected. PostgreSQL only."""
+    return _shared().database(make_url(address).database or "")
+
+
+@cache
+def sqlite_with_tables() -> bytes:
+    """A database file with our tables, and nothing in them."""
+    with tempfile.TemporaryDirectory(prefix="kwartier-sqlite-") as folder:
+        path = Path(folder, "test.db")
+        _make_tables(sqlite_url(path))
+        return path.read_bytes()
+
+
+@cache
+def _template() -> str:
+    address = _shared().database()
+    _make_tables(address)
+    return address
+
+
+def _make_tables(address: str) -> None:
+    engine = open_engine(address)
+    upgrade(engine)
+    engine.dispose()
 
 
 def _address(where: Path | str, name: str) -> str:
@@ -105,12 +143,12 @@ class Server:
         for lock in self.where.glob(".s.PGSQL.*.lock"):
             lock.unlink()
 
-    def database(self) -> str:
-        """The address of a new, empty database."""
+    def database(self, template: str = "template1") -> str:
+        """The address of a new database, empty or as ``template`` is, to which nobody is connected."""
         name = f"test_{next(_numbers)}"
         administration = open_engine(_address(self.where, "postgres")).execution_options(isolation_level="AUTOCOMMIT")
         with administration.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+            connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
         administration.dispose()
         return _address(self._listens or self.where, name)
 

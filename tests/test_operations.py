@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from kwartier.service.alerting.conditions import meanings
-from kwartier.service.home import create_home
 from kwartier.service.settings import Settings, defaults
 from tests.cli.command import run
 from tests.conftest import ROOT, skip_unless
+from tests.living import new_home
 
 PAGE = ROOT / "docs" / "operations.md"
 UNITS = ROOT / "docs" / "systemd"
@@ -143,7 +143,7 @@ def test_the_units_are_what_the_service_manager_understands(tmp_path: Path) -> N
 
 def test_the_backup_script_makes_a_backup_with_the_key_elsewhere_and_drops_old_ones(tmp_path: Path) -> None:
     home, credentials, backups = tmp_path / "home", tmp_path / "credentials", tmp_path / "backups"
-    create_home(home)
+    new_home(home)
     credentials.mkdir()
     (home / "master.key").rename(credentials / "master.key")
     old, other = backups / "2020-01-01-073000", backups / "readme"

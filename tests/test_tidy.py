@@ -40,6 +40,7 @@ MUTABLE_DATACLASSES = {
     "service/rehearsal/process.py:Stage": "what is wrong just now, and what went wrong so far",
     "simulate/host.py:Station": "its counters move while it is visited",
     "simulate/running.py:Awake": "counts the lines that are open to a meter",
+    "web/events.py:Topic": "the newest of what is watched, and who waits for the next",
     "store/table.py:_Day": "an index that grows with the files of its day",
 }
 """Dataclasses that are not frozen, slotted and keyword-only, and why."""

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from kwartier.service import identity
-from kwartier.service.home import create_home, open_home
+from kwartier.service.home import open_home
 from kwartier.service.settings import FILE_NAME
 from kwartier.who.actor import Identity
 from tests.cli.command import Command
+from tests.living import new_home
 from tests.service.test_identity import supplied, used
 
 PASSWORD = "correct horse battery"
@@ -22,7 +23,7 @@ DIGEST = "ab" * 32
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "home"
     monkeypatch.setenv("KWARTIER_HOME", str(path))
-    create_home(path)
+    new_home(path)
     return path
 
 

@@ -8,15 +8,16 @@ import pytest
 
 from kwartier.collect.due import State
 from kwartier.service.alerting import webhook
-from kwartier.service.home import create_home, open_home
+from kwartier.service.home import open_home
 from tests.cli.command import run
+from tests.living import new_home
 from tests.service.alerting.test_lookout import DAY, put, row
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """One meter of which eight days are missing, and one that has other keys."""
-    create_home(tmp_path / "home")
+    new_home(tmp_path / "home")
     with open_home(tmp_path / "home") as opened:
         lost = {"state": State.FAILED, "attempts": 3, "code": "connect-timeout"}
         put(opened, *(row("lost", DAY - timedelta(days=back), **lost) for back in range(8)))

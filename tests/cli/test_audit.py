@@ -13,9 +13,10 @@ import pytest
 
 from kwartier.audit.note import VerifierKey
 from kwartier.service.auditing import log_folder, log_of, log_signer
-from kwartier.service.home import create_home, open_home
+from kwartier.service.home import open_home
 from tests.audit.making import records, second_opinion
 from tests.cli.command import Ran, run
+from tests.living import new_home
 
 COMMAND_S = 60
 Command = Callable[..., Ran]
@@ -28,7 +29,7 @@ def audit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    create_home(tmp_path / "home")
+    new_home(tmp_path / "home")
     monkeypatch.setenv("KWARTIER_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from kwartier.service.home import create_home
 from tests.cli.command import run
+from tests.living import new_home
 
 
 def test_a_home_that_is_well_gives_zero_and_one_line_a_check(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create_home(tmp_path / "home")
+    new_home(tmp_path / "home")
     words = ("--home", str(tmp_path / "home"), "doctor")
     ran = run(*words, "--json", capsys=capsys, monkeypatch=monkeypatch)
     assert (ran.code, ran.err) == (0, "")
@@ -27,7 +27,7 @@ def test_a_home_that_is_well_gives_zero_and_one_line_a_check(
 def test_a_home_that_fails_gives_one_and_says_what_to_do_on_stdout(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create_home(tmp_path / "home")
+    new_home(tmp_path / "home")
     (tmp_path / "home" / "master.key").chmod(0o644)
     words = ("doctor", "--home", str(tmp_path / "home"))
     ran = run(*words, capsys=capsys, monkeypatch=monkeypatch)
@@ -43,6 +43,6 @@ def test_a_path_with_brackets_is_printed_as_it_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "[red]home[/]"
-    create_home(home)
+    new_home(home)
     ran = run("doctor", "--home", str(home), capsys=capsys, monkeypatch=monkeypatch)
     assert str(home) in ran.out

@@ -9,16 +9,17 @@ import pytest
 
 from kwartier.cli.fleet import app as fleet_commands
 from kwartier.fleet.visits import VisitRecord
-from kwartier.service.home import create_home, open_home
+from kwartier.service.home import open_home
 from tests.cli.command import Ran, run
 from tests.fleet.test_registry import ean, row, write
+from tests.living import new_home
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "home"
     monkeypatch.setenv("KWARTIER_HOME", str(path))
-    create_home(path)
+    new_home(path)
     return path
 
 

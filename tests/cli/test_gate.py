@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kwartier.service.home import create_home
 from tests.cli.command import Ran, run
 from tests.fleet.test_registry import ean, row, write
+from tests.living import new_home
 
 TODAY = datetime.now(UTC).date()
 CASE = """id = "voltage-north"
@@ -33,7 +33,7 @@ Command = Callable[..., Ran]
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Commands in a home with one connection."""
     home = tmp_path / "home"
-    create_home(home)
+    new_home(home)
     monkeypatch.setenv("KWARTIER_HOME", str(home))
 
     def ran(*words: object) -> Ran:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from kwartier.service.home import create_home, open_home
+from kwartier.service.home import open_home
 from tests.cli.command import Command
 from tests.fleet.test_registry import row, write
+from tests.living import new_home
 
 EK, AK, KEK = "11" * 16, "22" * 16, "33" * 16
 FULL = {"meter": "A", "kek": KEK, "ak": AK, "ek": EK}
@@ -17,7 +18,7 @@ FULL = {"meter": "A", "kek": KEK, "ak": AK, "ek": EK}
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "home"
     monkeypatch.setenv("KWARTIER_HOME", str(path))
-    create_home(path)
+    new_home(path)
     return path
 
 

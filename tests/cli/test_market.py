@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from kwartier.service.home import create_home
 from kwartier.simulate import truth
 from kwartier.simulate.world import World
 from tests.cli.command import Command
+from tests.living import new_home
 from tests.market.files import ENERGY, MARKET, supply, write
 
 DAY = "2026-03-29"
@@ -20,7 +20,7 @@ FILES = ("market.csv", "infeed.csv", "losses.csv", "fractions.csv")
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "home"
     monkeypatch.setenv("KWARTIER_HOME", str(path))
-    create_home(path)
+    new_home(path)
     return path
 
 

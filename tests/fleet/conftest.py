@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from kwartier.database import open_engine, upgrade
-from tests.postgres import DATABASES, database
+from kwartier.database import open_engine
+from tests.postgres import DATABASES, with_tables
 
 
 @pytest.fixture(params=DATABASES)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """An empty database with its tables, of each kind in turn."""
-    engine = open_engine(database(str(request.param), tmp_path))
-    upgrade(engine)
+    engine = open_engine(with_tables(str(request.param), tmp_path))
     yield engine
     engine.dispose()

@@ -8,12 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select
 
-from kwartier.database import open_engine, reading, sqlite_url, upgrade
+from kwartier.database import open_engine, reading
 from kwartier.errors import InputError
 from kwartier.fleet.mutations import Exchange, exchanges_at
 from kwartier.fleet.registry import Registry
 from kwartier.tables import connections, meters
 from tests.fleet.test_registry import AT, ean, row, write
+from tests.postgres import with_tables
 
 DAY = date(2026, 3, 20)
 EVE, MORROW = DAY - timedelta(days=1), DAY + timedelta(days=1)
@@ -189,8 +190,7 @@ def test_every_day_as_known_at_every_moment_is_what_a_table_of_days_says(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, int]]
 ) -> None:
     folder = tmp_path_factory.mktemp("model")
-    engine = open_engine(sqlite_url(folder / "model.db"))
-    upgrade(engine)
+    engine = open_engine(with_tables("sqlite", folder))
     registry = Registry(engine)
     registry.import_file(
         write(folder / "fleet.csv", *(row(f"M{one}", ean=ean(one), supplier="S") for one in range(3))), at=AT

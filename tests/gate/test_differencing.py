@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, delete
 
-from kwartier.database import open_engine, sqlite_url, upgrade, writing
+from kwartier.database import open_engine, writing
 from kwartier.gate.blocks import Blocks, Booleans, Integers, Split
 from kwartier.tables import statistics_blocks
 from tests.gate.neighbourhood import QUARTERS, Neighbourhood, smallest_group, told_apart
+from tests.postgres import with_tables
 
 MINIMUM = 3
 AREAS = [("A", "t1"), ("A", "t2"), ("B", "t3"), ("B", "")]
@@ -40,8 +41,7 @@ def days(longest: int) -> st.SearchStrategy[list[Day]]:
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = open_engine(sqlite_url(tmp_path_factory.mktemp("blocks") / "test.db"))
-    upgrade(engine)
+    engine = open_engine(with_tables("sqlite", tmp_path_factory.mktemp("blocks")))
     yield engine
     engine.dispose()
 

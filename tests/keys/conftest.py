@@ -6,24 +6,23 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from kwartier.database import open_engine, upgrade
+from kwartier.database import open_engine
 from kwartier.keys.vault import Vault
-from tests.postgres import DATABASES, database
+from tests.postgres import DATABASES, with_tables
 
 MASTER_KEY = bytes(range(32))
 
 
 @pytest.fixture(params=DATABASES)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty database, of each kind in turn."""
-    return database(str(request.param), tmp_path)
+    """The address of an empty database with its tables, of each kind in turn."""
+    return with_tables(str(request.param), tmp_path)
 
 
 @pytest.fixture
 def engine(url: str) -> Iterator[Engine]:
-    """The same with the tables that belong there."""
+    """The same, opened."""
     engine = open_engine(url)
-    upgrade(engine)
     yield engine
     engine.dispose()
 

@@ -2,19 +2,16 @@
 
 from pathlib import Path
 
-from kwartier.database import open_engine, sqlite_url, upgrade
+from kwartier.database import open_engine
 from kwartier.keys.counters import FIRST_COUNTER, CounterKey, Counters
 from kwartier.keys.source import MeterCounters, lease, remember
+from tests.postgres import with_tables
 
 OWN_TITLE = bytes.fromhex("4B57540102030405")
 
 
 def counters_in(folder: Path) -> Counters:
-    path = folder / "kwartier.db"
-    path.touch(mode=0o600)
-    engine = open_engine(sqlite_url(path))
-    upgrade(engine)
-    return Counters(engine)
+    return Counters(open_engine(with_tables("sqlite", folder)))
 
 
 def meters(counters: Counters, count: int) -> list[MeterCounters]:

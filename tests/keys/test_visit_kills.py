@@ -33,12 +33,12 @@ from kwartier.dlms.services import ActionRequestNormal
 from kwartier.dlms.wrapper import WrapperLink
 from kwartier.errors import Denied
 from kwartier.keys.counters import CounterKey, Counters
-from kwartier.service.home import create_home, open_home
+from kwartier.service.home import open_home
 from kwartier.service.reading import Request, read
 from kwartier.simulate.fleet import draw, write_fleet, write_keys
 from kwartier.simulate.host import Station
 from tests.keys.killing import kill_many, repeated
-from tests.living import NOW
+from tests.living import NOW, new_home
 from tests.somebody import TESTER
 
 SEED = 20_260_305
@@ -180,7 +180,7 @@ def uses_of(apdu: bytes, title: bytes) -> list[Use]:
 def kill(folder: Path, *, kills: int, workers: int, honest: bool = True) -> list[Use]:
     """What all meters heard, after ``kills`` kills or, where the worker is broken on purpose, the first repetition."""
     home = folder / "home"
-    create_home(home)
+    new_home(home)
     drawn = draw(WORKERS, seed=SEED, now=lambda: NOW, recordings=None)
     stations = [tapped(one.station, SHARED) for one in drawn]
     connections = [

@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kwartier.service.home import create_home, open_home
+from kwartier.service.home import open_home
 from kwartier.service.simulating import write_files
 from kwartier.simulate import faults
 from kwartier.simulate.running import Running
 from kwartier.simulate.world import World
+from tests.living import new_home
 
 TIMEZONE = "Europe/Amsterdam"
 READY_S = 60.0
@@ -59,7 +60,7 @@ def timeless(folder: Path, meters: int, now: Callable[[], float], *, seed: int =
 def installed(folder: Path, fleet: Path, *settings: str) -> Path:
     """A home that knows the fleet and its keys."""
     home = folder / "home"
-    create_home(home)
+    new_home(home)
     with (home / "kwartier.toml").open("a", encoding="utf-8") as out:
         out.writelines(f"{line}\n" for line in settings)
     with open_home(home) as opened:

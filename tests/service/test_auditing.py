@@ -13,15 +13,16 @@ from kwartier.audit.verify import verify
 from kwartier.errors import InputError, KwartierError, SecurityError
 from kwartier.service import backup
 from kwartier.service.auditing import KEY_FILE, archives, log_folder, log_of, log_signer, witness_of
-from kwartier.service.home import create_home, open_home
+from kwartier.service.home import open_home
 from kwartier.service.subject import logged
+from tests.living import new_home
 
 WITNESS = Signer(new_key("witness/one", COSIGNATURE)).verifier
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    create_home(tmp_path / "home")
+    new_home(tmp_path / "home")
     return tmp_path / "home"
 
 

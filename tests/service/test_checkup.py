@@ -13,10 +13,11 @@ from kwartier.keys.counters import WARN_COUNTER, CounterKey
 from kwartier.keys.vault import ENVIRONMENT, FILE_NAME
 from kwartier.service.checkup import FAIL, OK, WARN, Check, checkup
 from kwartier.service.files import MOST_KEPT_BYTES, room_for
-from kwartier.service.home import DATABASE_FILE, create_home, open_home
+from kwartier.service.home import DATABASE_FILE, open_home
 from tests.audit.test_witness import serving
 from tests.fleet.test_registry import row
 from tests.fleet.test_registry import write as write_rows
+from tests.living import new_home
 
 KEYS = {"kek": "11" * 16, "ak": "22" * 16}
 
@@ -30,7 +31,7 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     path = tmp_path / "home"
-    create_home(path)
+    new_home(path)
     return path
 
 
@@ -112,7 +113,7 @@ def test_what_keeps_a_home_from_opening_is_the_check_that_fails(
 
 def test_a_master_key_from_the_environment_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ENVIRONMENT, "ab" * 32)
-    create_home(tmp_path / "home")
+    new_home(tmp_path / "home")
     found = check(tmp_path / "home", "master key")
     assert (found.state, found.detail) == (OK, f"from {ENVIRONMENT}")
 

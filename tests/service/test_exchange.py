@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 from kwartier.collect.claims import Claims
 from kwartier.fleet.mutations import Exchange
 from kwartier.gate.policy import Scope
-from kwartier.service.home import create_home, open_home
+from kwartier.service.home import open_home
+from tests.living import new_home
 from tests.service.street import TIMEZONE, night, street
 from tests.service.test_night import asked, finish
 from tests.somebody import TESTER
@@ -20,7 +21,7 @@ OLD, NEW = "noord-000001", "zuid-000002"
 
 def test_both_meters_of_the_day_are_read_under_one_claim(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    create_home(home)
+    new_home(home)
     with street(tmp_path, 2, "--faults", "none") as fleet:
         header, old, new = (fleet / "fleet.csv").read_text().splitlines()
         connection = old.split(",")[1]

@@ -15,12 +15,13 @@ from kwartier.database import writing
 from kwartier.errors import Denied, InputError, SecurityError
 from kwartier.fleet.periods import OPEN
 from kwartier.service import identity
-from kwartier.service.home import Home, create_home, open_home
+from kwartier.service.home import Home, open_home
 from kwartier.service.settings import FILE_NAME
 from kwartier.tables import FOREVER, accesses, connections, modules
 from kwartier.who.actor import Identity
 from kwartier.who.roles import roles
 from tests.fleet.test_registry import row, write
+from tests.living import new_home
 from tests.who.test_mtls import HOST, OURS
 from tests.who.test_mtls import NOW as TODAY
 from tests.who.tokens import AUDIENCE, ISSUER, NOW, key_set, token
@@ -47,7 +48,7 @@ ROLES = """
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    create_home(tmp_path / "home")
+    new_home(tmp_path / "home")
     return tmp_path / "home"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kwartier.database import open_engine, upgrade
+from kwartier.database import open_engine
 from kwartier.errors import StateError
 from kwartier.service import inbox, messages
 from kwartier.service.inbox import note_sent, note_silence, take_answers
@@ -15,7 +15,7 @@ from kwartier.service.outbox import alone
 from tests.conftest import ROOT
 from tests.export.days import content, series, total
 from tests.export.test_answer import written
-from tests.postgres import DATABASES, database
+from tests.postgres import DATABASES, with_tables
 from tests.service.post import ALL, AT, Post, no, yes
 
 HOUR_S = 3600
@@ -23,8 +23,7 @@ HOUR_S = 3600
 
 @pytest.fixture(params=DATABASES)
 def post(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Post]:
-    engine = open_engine(database(str(request.param), tmp_path))
-    upgrade(engine)
+    engine = open_engine(with_tables(str(request.param), tmp_path))
     yield Post(engine=engine, folder=tmp_path)
     engine.dispose()
 

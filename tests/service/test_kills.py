@@ -27,7 +27,7 @@ from kwartier.simulate.virtual.fleet import WatchedFleet
 from kwartier.simulate.world import World
 from tests import postgres
 from tests.conftest import skip_unless
-from tests.service.street import installed
+from tests.service.street import TIMEZONE, installed
 from tests.somebody import TESTER
 
 DAY_S = 86_400
@@ -44,7 +44,7 @@ class Days:
     def __init__(self, folder: Path, meters: int = METERS) -> None:
         self.out = folder / "fleet"
         self.ahead_s = 0
-        self.first = nights.yesterday(time.time())
+        self.first = nights.yesterday(time.time(), TIMEZONE)
         world = World(seed=5, count=meters, faults=faults.load("none"))
         self.fleet = WatchedFleet(world, now=self.now, first_counter=1_000)
 

@@ -27,8 +27,8 @@ from kwartier.errors import InputError
 from kwartier.gate.policy import Scope
 from kwartier.service import worker
 from kwartier.service.compare import compare_night
-from kwartier.service.home import Home, open_home
-from kwartier.service.night import Request, plan
+from kwartier.service.home import Home, create_home, open_home
+from kwartier.service.night import Request, plan, yesterday
 from kwartier.service.worker import Orders
 from kwartier.simulate import truth
 from kwartier.simulate.running import EMPTY_HOST
@@ -289,6 +289,20 @@ def test_a_day_that_is_not_over_and_a_window_that_has_passed_are_said(tmp_path: 
                 plan(home, Request(day=day, workers=1, at_once=at_once, actor=TESTER), now=noon)
             assert caught.value.code == code
         assert plan(home, Request(day=date(2026, 3, 5), workers=1, at_once=False, actor=TESTER), now=noon) == 2
+
+
+def test_days_and_windows_are_those_of_where_the_installation_is(tmp_path: Path) -> None:
+    far, day = "America/Los_Angeles", date(2026, 3, 4)
+    create_home(tmp_path / "home")
+    with (tmp_path / "home" / "kwartier.toml").open("a", encoding="utf-8") as out:
+        out.write(f'timezone = "{far}"\n')
+    evening, morning = (datetime(2026, 3, *at, tzinfo=ZoneInfo(far)).timestamp() for at in ((4, 22), (5, 5)))
+    assert (yesterday(evening, far), yesterday(evening, TIMEZONE)) == (day - timedelta(days=1), day)
+    with open_home(tmp_path / "home") as home:
+        with pytest.raises(InputError) as caught:
+            plan(home, Request(day=day, workers=1, at_once=True, actor=TESTER), now=evening)
+        assert caught.value.code == "day-not-over"
+        assert plan(home, Request(day=day, workers=1, at_once=False, actor=TESTER), now=morning) == 0
 
 
 def test_a_night_that_never_was_has_no_state(tmp_path: Path) -> None:

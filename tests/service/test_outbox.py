@@ -11,7 +11,7 @@ import pyarrow.parquet
 import pytest
 from sqlalchemy import select
 
-from kwartier.database import open_engine, reading, upgrade
+from kwartier.database import open_engine, reading
 from kwartier.errors import InputError, KwartierError, StateError
 from kwartier.export import validated as validated_room
 from kwartier.service import inbox, messages, outbox
@@ -21,7 +21,7 @@ from kwartier.settle.tables import Area, AreaState
 from kwartier.tables import messages as table
 from tests.export.days import AREA, OTHER_AREA, PLAIN, SETTLED, content, series, total
 from tests.export.reading import check_schema, parsed, texts
-from tests.postgres import DATABASES, database
+from tests.postgres import DATABASES, with_tables
 from tests.service.post import AT, ZON, Post, one_of_each, two_suppliers
 
 
@@ -31,8 +31,7 @@ class Crash(BaseException):
 
 @pytest.fixture(params=DATABASES)
 def post(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Post]:
-    engine = open_engine(database(str(request.param), tmp_path))
-    upgrade(engine)
+    engine = open_engine(with_tables(str(request.param), tmp_path))
     yield Post(engine=engine, folder=tmp_path)
     engine.dispose()
 

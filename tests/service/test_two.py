@@ -10,13 +10,14 @@ from sqlalchemy import select
 from kwartier.database import reading
 from kwartier.errors import Denied
 from kwartier.gate.policy import Scope
-from kwartier.service.home import Home, create_home, open_home
+from kwartier.service.home import Home, open_home
 from kwartier.service.identity import pairs
 from kwartier.service.two import ask
 from kwartier.tables import accesses
 from kwartier.who.actor import Actor
 from kwartier.who.pairs import SPEND_WITHIN_S
 from tests.fleet.test_registry import ean, row, write
+from tests.living import new_home
 
 AT = 1_795_600_000
 EVA, ADAM = (Actor(name=name, roles=frozenset({"fraud-investigator"}), via="os") for name in ("os:eva", "os:adam"))
@@ -33,7 +34,7 @@ def refusal(home: Home, scope: Scope, at: int) -> str:
 
 
 def test_what_another_approved_of_is_looked_at_once_and_not_much_later(tmp_path: Path) -> None:
-    create_home(tmp_path / "home")
+    new_home(tmp_path / "home")
     with open_home(tmp_path / "home") as home:
         home.registry.import_file(write(tmp_path / "fleet.csv", row("A")), at=0)
         scope = Scope(start=DAY, end=DAY + timedelta(days=1), eans=(ean(1),))

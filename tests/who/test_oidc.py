@@ -330,3 +330,12 @@ def test_a_key_that_is_declared_for_another_algorithm_verifies_nothing() -> None
 
 def test_no_key_and_no_secret_is_in_a_repr() -> None:
     assert "keys" not in repr(issuer())
+
+
+def test_a_token_for_a_sign_in_repeats_what_was_drawn_for_it() -> None:
+    good = token(nonce="drawn")
+    assert verify(good, [issuer()], at=NOW, nonce="drawn").name == "oidc:corp:u-123"
+    assert verify(good, [issuer()], at=NOW).name == "oidc:corp:u-123"
+    for given_token in (good, token(), token(nonce=["other"])):
+        with pytest.raises(SecurityError, match="another sign-in"):
+            verify(given_token, [issuer()], at=NOW, nonce="other")

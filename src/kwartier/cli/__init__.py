@@ -34,11 +34,13 @@ from kwartier.cli import (
     read,
     readings,
     reports,
+    serve,
     settle,
     simulate,
     store,
     subject,
     sums,
+    trace,
     validate,
 )
 from kwartier.cli.options import remember_home
@@ -77,8 +79,10 @@ app.add_typer(breach.app, name="breach")
 app.add_typer(backup.app, name="backup")
 app.add_typer(audit.app, name="audit")
 app.command("decode")(decode.decode)
+app.add_typer(trace.app, name="trace")
 app.command("demo")(demo.demo)
 app.add_typer(simulate.app, name="simulate")
+app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 
 

@@ -26,8 +26,8 @@ def alerts(day: NightOption = None, as_json: JsonOption = False, home: HomeOptio
     from kwartier.service.home import open_home
     from kwartier.service.night import yesterday
 
-    wanted = yesterday(time.time()) if day is None else day.date()
     with open_home(home_folder(home)) as opened:
+        wanted = yesterday(time.time(), opened.settings.timezone) if day is None else day.date()
         found = look_now(opened, wanted, wall=time.time, say=say)
     if as_json:
         print_json([one.table() for one in found])
@@ -59,8 +59,8 @@ def worklist(
     from kwartier.service.home import open_home
     from kwartier.service.night import yesterday
 
-    wanted = yesterday(time.time()) if day is None else day.date()
     with open_home(home_folder(home)) as opened:
+        wanted = yesterday(time.time(), opened.settings.timezone) if day is None else day.date()
         found = listed(opened, wanted)
     if as_json:
         print_json([one.table() for one in found])

@@ -12,6 +12,7 @@ from kwartier.cli.progress import Shown
 
 if TYPE_CHECKING:
     from kwartier.collect.due import Counts
+    from kwartier.service.home import Home
 
 DAY_FORMAT = "%Y-%m-%d"
 MAX_WORKERS = 64
@@ -28,10 +29,10 @@ DayOption = Annotated[
 ]
 
 
-def _day(given: datetime | None) -> date:
+def _day(given: datetime | None, opened: "Home") -> date:
     from kwartier.service.night import yesterday
 
-    return yesterday(time.time()) if given is None else given.date()
+    return yesterday(time.time(), opened.settings.timezone) if given is None else given.date()
 
 
 @app.command("run")
@@ -50,16 +51,17 @@ def run(
     What an earlier run of the same night stored is not read again. Exit 1: something that might be had is missing, because a
     meter was not tried often enough. A meter that refused for good, or that gave nothing in all of its tries, is missed, too.
     """
+    from kwartier.service import telling
     from kwartier.service.home import open_home
     from kwartier.service.identity import actor
     from kwartier.service.night import Request
     from kwartier.service.night import run as carry_out
 
     with open_home(home_folder(home)) as opened, Shown() as shown:
-        request = Request(day=_day(day), workers=workers, at_once=now, actor=actor(opened), reason=reason)
+        request = Request(day=_day(day, opened), workers=workers, at_once=now, actor=actor(opened), reason=reason)
         counts = carry_out(opened, request, show=shown.show, say=say)
     if as_json:
-        print_json(as_table(request.day, counts, running=False))
+        print_json(telling.night(request.day, counts, running=False))
     else:
         sum_up(request.day, counts)
     if counts.short:
@@ -70,17 +72,18 @@ def run(
 def status(day: DayOption = None, as_json: JsonOption = False, home: HomeOption = None) -> None:
     """How a night stands: what is due, what was read, what is missing and why."""
     from kwartier.errors import InputError
+    from kwartier.service import telling
     from kwartier.service.home import open_home
     from kwartier.service.night import stands
 
-    wanted = _day(day)
     with open_home(home_folder(home)) as opened:
+        wanted = _day(day, opened)
         found = stands(opened, wanted)
     if found is None:
         raise InputError("no-such-night", f"there was no night for {wanted}")
     counts, running = found
     if as_json:
-        print_json(as_table(wanted, counts, running=running))
+        print_json(telling.night(wanted, counts, running=running))
     else:
         sum_up(wanted, counts)
 
@@ -94,25 +97,13 @@ def gaps(
 ) -> None:
     """The days that are missing and may still be had, the oldest first, each with its cause."""
     from kwartier.collect.due import Dues
+    from kwartier.service import telling
     from kwartier.service.home import open_home
 
     with open_home(home_folder(home)) as opened:
-        found = Dues(opened.engine, opened.settings.dso).gaps(_day(day), limit=limit)
+        found = Dues(opened.engine, opened.settings.dso).gaps(_day(day, opened), limit=limit)
     if as_json:
-        print_json(
-            [
-                {
-                    "date": one.day.isoformat(),
-                    "meter": one.meter,
-                    "ean": one.ean,
-                    "state": one.state,
-                    "attempts": one.attempts,
-                    "cause": one.code or None,
-                    "nights_left": one.days_left,
-                }
-                for one in found
-            ]
-        )
+        print_json([telling.gap(one) for one in found])
         return
     rows = [
         (f"{one.day}", one.meter, one.ean, one.state, f"{one.attempts}", one.code or "-", f"{one.days_left}")
@@ -130,8 +121,8 @@ def claims(day: DayOption = None, as_json: JsonOption = False, home: HomeOption 
     from kwartier.collect.claims import Claims
     from kwartier.service.home import open_home
 
-    wanted = _day(None) + timedelta(days=1) if day is None else day.date()
     with open_home(home_folder(home)) as opened:
+        wanted = _day(None, opened) + timedelta(days=1) if day is None else day.date()
         proof = Claims(opened.engine).proof(wanted)
     table = {
         "date": wanted.isoformat(),
@@ -160,41 +151,11 @@ def _cell(value: object) -> str:
     return {True: "yes", False: "no"}.get(value, f"{value}") if isinstance(value, bool) else f"{value}"
 
 
-def as_table(day: date, counts: "Counts", *, running: bool) -> dict[str, object]:
-    """What ``--json`` prints."""
-    reached = counts.due - counts.unreached
-    return {
-        "date": day.isoformat(),
-        "due": counts.due,
-        "read": counts.stored,
-        "missed": counts.due - counts.stored,
-        "coverage": {
-            "installed": _rate(counts.stored, counts.due),
-            "reachable": _rate(counts.stored, reached),
-            "intervals": _rate(counts.present, counts.quarters),
-        },
-        "running": running,
-        "forecast_end": _forecast(counts) if running else None,
-        "causes": dict(counts.causes),
-    }
-
-
-def _rate(part: int, whole: int) -> float | None:
-    return round(part / whole, 6) if whole else None
-
-
-def _forecast(counts: "Counts") -> str | None:
-    """When it would end at the pace so far (UTC)."""
-    first, last = counts.first_stored_at, counts.last_stored_at
-    if first is None or last is None or last <= first or not counts.stored:
-        return None
-    left_s = counts.open * (last - first) / counts.stored
-    return datetime.fromtimestamp(last + left_s).astimezone().isoformat(timespec="seconds")
-
-
 def sum_up(day: date, counts: "Counts") -> None:
     """The same for people."""
-    table = as_table(day, counts, running=False)
+    from kwartier.service import telling
+
+    table = telling.night(day, counts, running=False)
     coverage = table["coverage"]
     rates = coverage.items() if isinstance(coverage, dict) else ()
     rows = [

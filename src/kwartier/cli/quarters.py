@@ -1,7 +1,7 @@
-"""Quarters as rows: for people with a curve, for programs as JSON."""
+"""Quarters as rows for people, with a curve."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -13,32 +13,6 @@ if TYPE_CHECKING:
 
 BAR_WIDTH = 24
 CURVE_WIDTH = 48
-
-
-def utc(seconds: int) -> str:
-    """A moment as ISO 8601 has it."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def row_of(readings: "Readings", place: int) -> dict[str, object]:
-    """One stamp: status and registers, ``null`` with a reason where there is none."""
-    from kwartier.model import Missing
-
-    why = {name: Missing(int(column[place])) for name, column in readings.missing.items()}
-    present = any(reason is Missing.PRESENT for reason in why.values())
-    row: dict[str, object] = {
-        "time": utc(int(readings.times[place])),
-        "status": int(readings.status[place]) if present else None,
-        "clock_status": int(readings.clock_status[place]) if present else None,
-    }
-    for name, column in readings.registers.items():
-        row[name] = int(column[place]) if why[name] is Missing.PRESENT else None
-    reasons = sorted(
-        {reason.name.lower().replace("_", "-") for reason in why.values() if reason is not Missing.PRESENT}
-    )
-    if reasons:
-        row["reason"] = ", ".join(reasons)
-    return row
 
 
 def energies(readings: "Readings", name: str) -> list[int | None]:
@@ -56,6 +30,7 @@ def print_quarters(readings: "Readings", timezone: str, status_bits: Mapping[int
     from rich.table import Table
 
     from kwartier.model import Missing
+    from kwartier.service.telling import row_of
 
     zone = ZoneInfo(timezone)
     used = {name: energies(readings, name) for name in readings.registers}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kwartier.cli.options import HomeOption, JsonOption, home_folder, print_json, say
-from kwartier.cli.quarters import print_quarters, row_of, utc
+from kwartier.cli.quarters import print_quarters
 from kwartier.errors import InputError, LinkLost
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ def as_table(report: "Report") -> dict[str, object]:
     readings = report.readings
     if readings is None:
         raise ValueError("a visit that failed has no table")
+    from kwartier.service.telling import row_of, utc
+
     rows = [row_of(readings, place) for place in range(len(readings.times))]
     record = report.record
     return {

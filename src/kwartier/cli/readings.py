@@ -18,7 +18,7 @@ from kwartier.cli.options import (
     print_json,
     say,
 )
-from kwartier.cli.quarters import print_quarters, row_of, utc
+from kwartier.cli.quarters import print_quarters
 from kwartier.errors import InputError
 
 if TYPE_CHECKING:
@@ -93,7 +93,9 @@ def _print(shown: "list[Shown]", form: Format, out: Path | None) -> None:
     elif out is not None:
         raise InputError("bad-argument", f"--out is for csv and parquet; {form} goes to stdout")
     elif form is Format.JSON:
-        print_json([_as_json(one) for one in shown])
+        from kwartier.service import telling
+
+        print_json([telling.readings(one) for one in shown])
     else:
         _show(shown)
 
@@ -120,27 +122,6 @@ def _write(shown: "list[Shown]", form: Format, out: Path | None) -> None:
         out.write_bytes(octets)
     except OSError as error:
         raise InputError("unwritable-file", f"{out}: {error.strerror}") from None
-
-
-def _as_json(one: "Shown") -> dict[str, object]:
-    found = one.readings
-    rows = [row_of(found, place) for place in range(len(found.times))]
-    return {
-        "ean": one.ean,
-        "meter": found.meter,
-        "opening": rows[0],
-        "rows": rows[1:],
-        "versions": {f"{day}": version for day, version in one.versions.items()},
-        "known_at": {f"{day}": utc(at) for day, at in one.known_at.items()},
-        "beside": [
-            {"time": utc(row.time), "status": row.status, "clock_status": row.clock_status, **row.registers}
-            for row in found.beside
-        ],
-        "findings": [
-            {"code": finding.code, "start": utc(finding.start), "end": utc(finding.end), "reason": finding.reason}
-            for finding in found.findings
-        ],
-    }
 
 
 def _show(shown: "list[Shown]") -> None:

@@ -64,7 +64,7 @@ def _facts(home: "Home") -> "Facts":
     from kwartier.service.night import yesterday
     from kwartier.service.reports.facts import facts_of
 
-    return facts_of(home, yesterday(time.time()) + timedelta(days=1))
+    return facts_of(home, yesterday(time.time(), home.settings.timezone) + timedelta(days=1))
 
 
 def _write(report: "Report", form: Format, out: Path | None) -> None:

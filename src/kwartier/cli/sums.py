@@ -42,8 +42,10 @@ def sums(
     """
     from kwartier.gate.policy import Scope
     from kwartier.gate.purposes import Resolution
+    from kwartier.service import telling
     from kwartier.service.home import open_home
     from kwartier.service.identity import actor
+    from kwartier.service.readings import sums_of_day
 
     start = day.date()
     scope = Scope(
@@ -55,25 +57,12 @@ def sums(
         resolution=None if resolution is None else Resolution(resolution.value),
     )
     with open_home(home_folder(home)) as opened:
-        grant = opened.gate.open(actor=actor(opened), purpose=purpose, scope=scope, reason=reason, recipient=recipient)
-        found = grant.sums(start)
+        found = sums_of_day(opened, scope, actor=actor(opened), purpose=purpose, reason=reason, recipient=recipient)
     if as_json:
-        print_json({"day": f"{start}", "by": by, "sums": [_as_json(one) for one in (*found.rows, found.total)]})
+        print_json(telling.sums(found))
         return
     rows = [_row(one, drawn=resolution is not Fineness.DAY) for one in (*found.rows, found.total)]
     print_table(rows, header=(by, "counted", "import Wh", "export Wh", "import in the day"))
-
-
-def _as_json(one: "Sum") -> dict[str, object]:
-    energy = None if one.energy_wh is None else {name: column.tolist() for name, column in one.energy_wh.items()}
-    return {
-        "group": one.group,
-        "within": one.within,
-        "connections": one.connections,
-        "counted": one.counted,
-        "withheld": one.withheld,
-        "energy_wh": energy,
-    }
 
 
 def _row(one: "Sum", *, drawn: bool) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """``kwartier validate``: check the readings of a day, complete them, and see what was found."""
 
-import json
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -142,6 +141,7 @@ def findings(
     home: HomeOption = None,
 ) -> None:
     """Show what the rules said of whom, and what was put in the place of what is missing or refused, without any volume."""
+    from kwartier.service import telling
     from kwartier.service.home import open_home
     from kwartier.service.identity import actor
     from kwartier.service.validating import shown
@@ -151,7 +151,7 @@ def findings(
         on = _chosen(day, zone)
         found = shown.findings(opened, on, actor=actor(opened), reason=reason, code=rule, method=method)
     if as_json:
-        print_json(_findings_json(found))
+        print_json(telling.findings(found))
         return
     for rows, header in (
         (_found_rows(found, zone), ("connection", "meter", "rule", "severity", "channel", "from", "up to")),
@@ -191,23 +191,6 @@ def _span(day: date, zone: str, first: int, last: int) -> tuple[str, str]:
     both = (datetime.fromtimestamp(int(times[place]), ZoneInfo(zone)) for place in (first, last + 1))
     starts, ends = (one.strftime("%H:%M%z") for one in both)
     return starts, ends.replace("00:00", "24:00", 1) if last + 2 == len(times) else ends
-
-
-def _findings_json(found: "Findings") -> dict[str, object]:
-    def whose(reading: int) -> dict[str, str]:
-        return {"ean": found.links[reading].ean, "meter": found.links[reading].meter}
-
-    return {
-        "date": f"{found.run.day}",
-        "run": found.run.run,
-        "findings": [
-            {**whose(one.reading), **{k: v for k, v in one._asdict().items() if k != "reading"}} for one in found.found
-        ],
-        "substitutes": [
-            {**whose(one.reading), **one._asdict(), "inputs": json.loads(one.inputs), "reading": None}
-            for one in found.put
-        ],
-    }
 
 
 @app.command("curve")

@@ -21,6 +21,7 @@ from kwartier.collect.lease import NONE_SHUT, Job, Leases, Settled, Shut
 from kwartier.collect.night_visit import pace_of
 from kwartier.collect.outcome import Again, Done, Judged, Outcomes, Rules, Task, by_year, judge, stretches_of
 from kwartier.collect.steps import Reached, Step, onward
+from kwartier.collect.traces import Traces, Visited
 from kwartier.collect.visit import Credentials
 from kwartier.cosem import companion as companions
 from kwartier.cosem.clock_steps import MARKED
@@ -79,7 +80,7 @@ class UnderWay:
 class Desk:
     """The paper work of one process in one night. ``wall`` gives UTC seconds, ``chance`` a number from 0 to 1.
 
-    ``has_room``: whether there is room on the disk for what is read.
+    ``has_room``: whether there is room on the disk for what is read. ``traces`` None: no visit is traced.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Desk:
         chance: Callable[[], float],
         has_room: Callable[[], bool] = lambda: True,
         reached: Reached = onward,
+        traces: Traces | None = None,
     ) -> None:
         self._engine = engine
         self._registry = registry
@@ -116,6 +118,7 @@ class Desk:
         self._chance = chance
         self._has_room = has_room
         self._reached = reached
+        self._traces = traces
         self._under_way: dict[str, UnderWay] = {}
         self._unprepared: list[Again] = []
         self._spared: list[Wanted] = []
@@ -203,6 +206,7 @@ class Desk:
         paces = self._visits.paces_of(names)
         drifts = self._visits.drifts_of(names)
         counters = self._reserve(meters, keys)
+        tapes = {} if self._traces is None else self._traces.tapes(names, at=int(self._wall()))
         tasks, unfit = [], []
         for one, claim in granted:
             name = one.job.meter
@@ -235,6 +239,7 @@ class Desk:
                     tries=one.tries,
                     pace_s=paces.get(name),
                     drift_s=drifts.get(name),
+                    tape=tapes.get(name),
                 )
             )
         if unfit:
@@ -307,6 +312,7 @@ class Desk:
         """The first step: the visits as they were, what was learned of the meters, and what is about to be stored."""
         now = int(self._wall())
         rows = [row for one in batch for row in one.days]
+        traced = [] if self._traces is None else self._traces.write(self._visited(batch))
         with writing(self._engine) as connection:
             # A database that goes away in the middle of a commit does not say whether it made it.
             if not self._visits.is_recorded_within(connection, name):
@@ -318,7 +324,27 @@ class Desk:
                 settled = [one.settled for one in batch if one.settled is not None]
                 self._leases.settle_within(connection, self._rules.day, settled, at=now)
                 self._leases.mark_batch_within(connection, name, rows, at=now)
+                if self._traces is not None:
+                    self._traces.settle_within(connection, traced, at=now)
             return tuple(self._entries(connection, batch, at=now))
+
+    def _visited(self, batch: Sequence[Judged]) -> list[Visited]:
+        """The visits that were traced, with their tapes."""
+        return [
+            Visited(
+                trace=task.tape.trace,
+                visit=task.claim.visit,
+                ean=task.meter.ean,
+                started=int(visit.started.timestamp()),
+                outcome=visit.outcome,
+                days=(min(one.start for one in task.stretches), max(one.end for one in task.stretches)),
+                recorded=task.tape.recorded(
+                    transport=task.meter.transport, own_title=self._own_title, meter_title=task.meter.system_title
+                ),
+            )
+            for task, visit in ((one.done.task, one.done.visit) for one in batch)
+            if task.tape is not None
+        ]
 
     def _fulfil(self, done: UnderWay) -> None:
         """The last step: that it is stored."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Final, Generic, Self, TypeVar, cast
 
+from kwartier.collect.tape import Tape
 from kwartier.cosem.allowed import check
 from kwartier.cosem.asking import Interrupted
 from kwartier.dlms.events import (
@@ -72,7 +73,7 @@ class Conversation(asyncio.BufferedProtocol, Generic[Result]):
     """Drives ``session`` through ``plan`` on the transport that it is connected to. Await :attr:`done`.
 
     ``done`` becomes the plan's result, or a :class:`Refused`, or raises the :class:`KwartierError` that ended it. The
-    transport is closed by then.
+    transport is closed by then. ``tape``: where what goes over the line is kept, if this visit is traced.
     """
 
     __slots__ = (
@@ -85,6 +86,7 @@ class Conversation(asyncio.BufferedProtocol, Generic[Result]):
         "_plan",
         "_reserve",
         "_session",
+        "_tape",
         "_timer",
         "_transport",
         "done",
@@ -101,8 +103,10 @@ class Conversation(asyncio.BufferedProtocol, Generic[Result]):
         loop: asyncio.AbstractEventLoop,
         deadline_s: float,
         reserve: Reserve | None = None,
+        tape: Tape | None = None,
     ) -> None:
         self._session = session
+        self._tape = tape
         self._plan = plan
         self._loop = loop
         self._deadline_s = deadline_s
@@ -144,6 +148,8 @@ class Conversation(asyncio.BufferedProtocol, Generic[Result]):
         if self.done.done():
             return
         self.traffic.bytes_received += nbytes
+        if self._tape is not None:
+            self._tape.received(bytes(self._buffer[:nbytes]))
         try:
             self._deliver(self._session.receive(bytes(self._buffer[:nbytes]), self._loop.time()))
         except KwartierError as error:
@@ -243,6 +249,8 @@ class Conversation(asyncio.BufferedProtocol, Generic[Result]):
         if data:
             self.traffic.messages_sent += 1
             self.traffic.bytes_sent += len(data)
+            if self._tape is not None:
+                self._tape.sent(data)
             self._transport.write(data)
 
     def _arm(self) -> None:
@@ -319,6 +327,8 @@ class Conversation(asyncio.BufferedProtocol, Generic[Result]):
             return
         data = b"" if at_once else self._session.data_to_send()
         if data:
+            if self._tape is not None:
+                self._tape.sent(data)
             self._transport.write(data)
         if at_once:
             self._transport.abort()

@@ -75,6 +75,7 @@ async def carry_out(
         wall=lambda: datetime.fromtimestamp(wall(), UTC),
         max_pdu=max_pdu,
         challenge=challenge,
+        tape=task.tape,
     )
     visit = await visitor.visit(
         lambda: read_stretches(

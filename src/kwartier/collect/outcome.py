@@ -12,6 +12,7 @@ from kwartier.clock import QUARTER_S, midnight
 from kwartier.collect.claims import Wanted
 from kwartier.collect.due import State
 from kwartier.collect.lease import Job, Settled
+from kwartier.collect.tape import Tape
 from kwartier.collect.visit import Credentials, Visit
 from kwartier.cosem.companion import Companion
 from kwartier.cosem.harvest import Harvest, Stretch
@@ -58,6 +59,8 @@ class Task:
     """How long a visit to it usually takes; None: not known."""
     drift_s: int | None = None
     """How far its clock was ahead when that was last written down."""
+    tape: Tape | None = field(default=None, repr=False)
+    """Somebody asked that this visit be traced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
 from kwartier.collect.line import Conversation, Plan, Refused, Traffic
+from kwartier.collect.tape import Tape
 from kwartier.collect.transports import TRANSPORTS
 from kwartier.cosem.companion import Companion
 from kwartier.dlms import axdr
@@ -119,7 +120,10 @@ class _Refusal(Exception):
 
 
 class Visitor(Generic[Result]):
-    """Carries out one visit. ``wall`` gives the time for the record; deadlines run on the loop's own clock."""
+    """Carries out one visit. ``wall`` gives the time for the record; deadlines run on the loop's own clock.
+
+    ``tape``: it is traced, and everything that goes over its lines is kept there.
+    """
 
     def __init__(
         self,
@@ -131,6 +135,7 @@ class Visitor(Generic[Result]):
         wall: Callable[[], datetime],
         challenge: Callable[[int], bytes] = secrets.token_bytes,
         max_pdu: int = 0xFFFF,
+        tape: Tape | None = None,
     ) -> None:
         transport = TRANSPORTS.get(meter.transport)
         if transport is None:
@@ -144,6 +149,7 @@ class Visitor(Generic[Result]):
         self._wall = wall
         self._challenge = challenge
         self._max_pdu = max_pdu
+        self._tape = tape
         self._traffic = Traffic()
         self._findings: list[Finding] = []
         self._attempts = 0
@@ -198,7 +204,7 @@ class Visitor(Generic[Result]):
             challenge=self._challenge(CHALLENGE_BYTES) if self._meter.mechanism == HLS_GMAC else b"",
         )
         reserve = None if source is None else source.reserve
-        conversation = Conversation(session, plan, loop=loop, deadline_s=ends_at, reserve=reserve)
+        conversation = Conversation(session, plan, loop=loop, deadline_s=ends_at, reserve=reserve, tape=self._tape)
         try:
             outcome = await self._converse(conversation, ends_at)
         finally:
@@ -211,6 +217,8 @@ class Visitor(Generic[Result]):
 
     async def _converse(self, conversation: Conversation[Answered], ends_at: float) -> Answered | Refused:
         loop = asyncio.get_running_loop()
+        if self._tape is not None:
+            self._tape.another_line(loop.time)
         try:
             connect_by = min(ends_at, loop.time() + CONNECT_S)
             await self._transport.connect(conversation, self._meter.host, self._meter.port, connect_by)
@@ -269,7 +277,7 @@ class Visitor(Generic[Result]):
             self._transport.link(self._meter, self._companion.public_client),
         )
         loop = asyncio.get_running_loop()
-        conversation = Conversation(session, _counter_plan(obis), loop=loop, deadline_s=ends_at)
+        conversation = Conversation(session, _counter_plan(obis), loop=loop, deadline_s=ends_at, tape=self._tape)
         outcome = await self._converse(conversation, ends_at)
         if isinstance(outcome, Refused):
             raise _refusal(outcome)

@@ -78,10 +78,13 @@ def frame_length(data: bytes, at: int) -> int:
     return length if form & FORMAT_MASK == FORMAT_TYPE and length >= MIN_FRAME else 0
 
 
-def hdlc(stretch: Stretch) -> Iterator[Piece]:
-    """HDLC frames in a row; between two of them stand one or two flags. A single frame may lack its flags."""
+def hdlc(stretch: Stretch, held: "Segments | None" = None) -> Iterator[Piece]:
+    """HDLC frames in a row; between two of them stand one or two flags. A single frame may lack its flags.
+
+    ``held``: what earlier frames have begun; what these leave unfinished then waits for more.
+    """
     data, at = stretch.data, 0
-    segments = _Segments()
+    segments = Segments() if held is None else held
     for _ in range(MAX_RUN):
         start = at
         while at < len(data) and data[at] == FLAG:
@@ -108,7 +111,8 @@ def hdlc(stretch: Stretch) -> Iterator[Piece]:
         yield piece
     else:
         raise WireError("too-many-blocks", f"more than {MAX_RUN} frames in one capture")
-    segments.end()
+    if held is None:
+        segments.end()
 
 
 def _frame(data: bytes, at: int, length: int) -> Frame:
@@ -155,7 +159,7 @@ def _hdlc_piece(frame: Frame, start: int, stop: int, body: bytes) -> Piece:
     return Piece(kind="hdlc", start=start, stop=stop, fields=fields, party=party)
 
 
-class _Segments:
+class Segments:
     """APDUs from the information fields of each direction."""
 
     __slots__ = ("_open",)

@@ -53,6 +53,10 @@ class Layer:
     length: int
     depth: int
     fields: Fields
+    stretch: Stretch | None = field(default=None, repr=False)
+    """Its bytes, and where each of them stood,"""
+    plain: Stretch | None = field(default=None, repr=False)
+    """and what deciphering made of those that it protects."""
 
     def as_json(self) -> Fields:
         """The layer as the command prints it."""

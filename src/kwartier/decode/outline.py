@@ -17,7 +17,7 @@ from kwartier.errors import WireError
 class Item(NamedTuple):
     """One tag: ``at`` its offset, ``depth`` in how many containers it lies, ``members`` how many a container announces.
 
-    ``value`` is None for a container.
+    ``value`` is None for a container. ``end``: where it ends, of a container its tag and length.
     """
 
     at: int
@@ -25,6 +25,7 @@ class Item(NamedTuple):
     members: int | None
     tag: int
     value: Data | None
+    end: int
 
 
 def items(data: bytes) -> Iterator[Item]:
@@ -40,11 +41,11 @@ def items(data: bytes) -> Iterator[Item]:
                 raise WireError(
                     "too-deep", f"more than {MAX_DEPTH} arrays and structures within each other at offset {at}"
                 )
-            yield Item(at, depth, count, tag, None)
+            yield Item(at, depth, count, tag, None, cursor.at)
             open_members.append(count)
         else:
             value = axdr.read(cursor)
-            yield Item(at, depth, None, tag, value)
+            yield Item(at, depth, None, tag, value, cursor.at)
             if open_members:
                 open_members[-1] -= 1
         while open_members and not open_members[-1]:

@@ -30,6 +30,18 @@ class Stretch:
         run = bisect_right(self._here, place) - 1
         return self._there[run] + place - self._here[run]
 
+    def runs(self) -> tuple[tuple[int, int], ...]:
+        """Where its bytes stood: first offset and the one behind the last, run by run."""
+        found: list[tuple[int, int]] = []
+        for here, there, stop in zip(self._here, self._there, [*self._here[1:], len(self.data)], strict=True):
+            if stop <= here:
+                continue
+            if found and found[-1][1] == there:
+                found[-1] = (found[-1][0], there + stop - here)
+            else:
+                found.append((there, there + stop - here))
+        return tuple(found)
+
     def cut(self, start: int, stop: int | None = None) -> "Stretch":
         """The part from ``start`` to ``stop``."""
         stop = len(self.data) if stop is None else stop

@@ -75,13 +75,14 @@ class Gathered:
 class Walk:
     """One capture, walked once."""
 
-    __slots__ = ("_blocks", "_dedicated", "_found", "_keys", "_titles", "_transfers")
+    __slots__ = ("_blocks", "_dedicated", "_found", "_keys", "_segments", "_titles", "_transfers")
 
     def __init__(self, found: Decoded, keys: Keys) -> None:
         self._found = found
         self._keys = keys
         self._dedicated = keys.dedicated
-        self._titles: dict[int, bytes] = {}
+        self._titles: dict[Speaker, bytes] = {}
+        self._segments: dict[frames.Party, frames.Segments] = {}
         self._transfers: dict[frames.Party | None, tuple[gbt.Receiver, Gathered]] = {}
         self._blocks: dict[frames.Party | None, Gathered] = {}
 
@@ -106,6 +107,19 @@ class Walk:
             start = held.parts[0].offset(0)
             raise WireError("lost-block", f"the last block of the transfer that begins at offset {start} is not there")
 
+    def frame(self, stretch: Stretch, found: Decoded, *, is_hdlc: bool, party: frames.Party) -> None:
+        """One frame of a line that is told frame by frame, each with who sent it to whom; what is in it goes to ``found``."""
+        self._found = found
+        if is_hdlc:
+            pieces = frames.hdlc(stretch, self._segments.setdefault(party, frames.Segments()))
+        else:
+            pieces = frames.wrapped(stretch)
+        self._framed(pieces, stretch, party)
+
+    def knows(self, party: frames.Party, title: bytes) -> None:
+        """Whoever sends as ``party`` has this system title, until it says another."""
+        self._titles[_speaker(party, is_caller=True)] = title
+
     def _layer(self, kind: str, stretch: Stretch, place: Place, fields: Fields) -> int:
         layers = self._found.layers
         if place.depth > MAX_NESTING:
@@ -113,14 +127,15 @@ class Walk:
         if len(layers) >= MAX_LAYERS:
             raise WireError("too-many-blocks", f"more than {MAX_LAYERS} layers in one capture")
         layer = Layer(kind=kind, offset=stretch.offset(0), length=len(stretch), depth=place.depth, fields=fields)
+        layer.stretch = stretch
         layers.append(layer)
         return len(layers) - 1
 
-    def _framed(self, pieces: Iterator[frames.Piece], stretch: Stretch) -> None:
+    def _framed(self, pieces: Iterator[frames.Piece], stretch: Stretch, party: frames.Party | None = None) -> None:
         for piece in pieces:
             self._layer(piece.kind, stretch.cut(piece.start, piece.stop), Place(), piece.fields)
             if piece.apdu is not None:
-                self.apdu(piece.apdu, Place(depth=1, party=piece.party, intact=piece.checked))
+                self.apdu(piece.apdu, Place(depth=1, party=party or piece.party, intact=piece.checked))
 
     def apdu(self, stretch: Stretch, place: Place) -> None:
         """An APDU, protected or not; a telegram; or a bare value."""
@@ -136,7 +151,7 @@ class Walk:
         elif data[0] == gbt.TAG:
             self._transfer(stretch, place)
         elif data[0] in protection.CIPHERED_TAGS:
-            opened = self._ciphered(stretch, place, title=self._title_of(place))
+            opened = self._ciphered(stretch, place, title=self._title_of(place, data[0]))
             if opened.plain is None:
                 sealed: Fields = {"service": opened.name, "ciphered": True}
                 self._found.messages.append(Message(layer=opened.layer, fields=sealed))
@@ -183,10 +198,12 @@ class Walk:
 
     # Protection
 
-    def _title_of(self, place: Place) -> bytes | None:
+    def _title_of(self, place: Place, tag: int) -> bytes | None:
         """The system title of the sender, as far as the capture or the user told it."""
-        learnt = None if place.party is None else self._titles.get(place.party[0])
-        return learnt or self._keys.system_title
+        if place.party is None:
+            return self._keys.system_title
+        asks = protection.CIPHERED_TAGS[tag][2] in _ASKING
+        return self._titles.get(_speaker(place.party, is_caller=asks)) or self._keys.system_title
 
     def _ciphered(self, stretch: Stretch, place: Place, *, title: bytes | None) -> Opened:
         """A protected APDU as a layer, and what is in it."""
@@ -217,8 +234,9 @@ class Walk:
             return Opened(layer, message.name, None, False)
         fields["plain"] = hexed(plain)
         fields["verified"] = verified
-        body = stretch.cut(message.header_length, message.header_length + len(plain))
-        return Opened(layer, message.name, body.replaced(plain), verified)
+        body = stretch.cut(message.header_length, message.header_length + len(plain)).replaced(plain)
+        self._found.layers[layer].plain = body
+        return Opened(layer, message.name, body, verified)
 
     def _open(self, message: protection.Ciphered, title: bytes | None) -> tuple[bytes | None, bool]:
         """The plain bytes and whether a tag vouches for them; None where no key is given for the message."""
@@ -349,7 +367,7 @@ class Walk:
         if isinstance(message, Aarq | Aare):
             title = message.calling_title if isinstance(message, Aarq) else message.responding_title
             if title and place.party is not None:
-                self._titles[place.party[0]] = title
+                self._titles[_speaker(place.party, is_caller=isinstance(message, Aarq))] = title
         information = message.user_information
         if not information:
             return
@@ -358,7 +376,7 @@ class Walk:
         below = replace(place, depth=place.depth + 1)
         trusted = False
         if information[0] in protection.CIPHERED_TAGS:
-            opened = self._ciphered(inside, below, title=title or self._title_of(place))
+            opened = self._ciphered(inside, below, title=title or self._title_of(place, information[0]))
             if opened.plain is None:
                 said.fields["user_information_plain"] = None
                 return
@@ -395,6 +413,16 @@ class Walk:
         except WireError:
             # The answer to a get-request-with-list is no single value, and only its request says that it is one.
             self._found.remarks.append(f"the {len(held.parts)} blocks together are no single COSEM value")
+
+
+_ASKING = (0x01, 0xC0, 0xC1, 0xC3)
+"""What only a client sends: initiate, get, set and action requests."""
+Speaker = tuple[int, bool]
+
+
+def _speaker(party: frames.Party, *, is_caller: bool) -> Speaker:
+    """Who sends, by the number of its address; where both sides have the same one, by which side it is."""
+    return party[0], is_caller and party[0] == party[1]
 
 
 _PUSH_TAG = 0x0F

@@ -34,7 +34,10 @@ METERING = "metering"
 """The kind that counts."""
 PAGE = 5_000
 """Meters that one step of a walk over the fleet fetches."""
-STANDING_COLUMNS = ("capacity", "transformer", "timezone")
+STANDING_COLUMNS = (
+    *(connections.c[name] for name in ("capacity", "transformer", "timezone", "grid_area")),
+    meters.c.cell,
+)
 _FIELDS = tuple(Meter.__dataclass_fields__)
 _COLUMNS = [meters.c[name] if name in meters.c else connections.c[name] for name in _FIELDS]
 _BOTH = (meters, connections)
@@ -188,13 +191,17 @@ class Registry:
         """Every meter that is at a connection for some part of the local day, by name, some thousand at a time."""
         last = ""
         while True:
-            query = self._query(day, day).where(meters.c.meter > last).order_by(meters.c.meter).limit(PAGE)
-            with reading(self._engine) as connection:
-                page = [_meter(row) for row in connection.execute(query).mappings()]
+            page = self.page(day, after=last, limit=PAGE)
             yield from page
             if len(page) < PAGE:
                 return
             last = page[-1].meter
+
+    def page(self, day: date, *, after: str = "", limit: int) -> "list[Meter]":
+        """At most ``limit`` meters of the local day, by name, from the first whose name comes after ``after`` on."""
+        query = self._query(day, day).where(meters.c.meter > after).order_by(meters.c.meter).limit(limit)
+        with reading(self._engine) as connection:
+            return [_meter(row) for row in connection.execute(query).mappings()]
 
     def standing_on(self, day: date, names: Sequence[str] | None = None) -> Standing:
         """The same in columns, with the module that answers us; ``names``: of these meters."""
@@ -205,7 +212,7 @@ class Registry:
             modules_table.c.known_until == FOREVER,
             *valid,
         )
-        shown = (meters.c.meter, meters.c.ean, *(connections.c[name] for name in STANDING_COLUMNS))
+        shown = (meters.c.meter, meters.c.ean, *STANDING_COLUMNS)
         query = self._query(day, day).with_only_columns(
             *shown, modules_table.c.supplier, modules_table.c.firmware, maintain_column_froms=True
         )

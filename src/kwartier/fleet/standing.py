@@ -33,25 +33,33 @@ class Standing:
     capacity: Coded = field(repr=False)
     transformer: Coded = field(repr=False)
     timezone: Coded
+    grid_area: Coded
+    cell: Coded
+    """Radio cell."""
     kind: Coded
     """Supplier and firmware of the communication module; empty where it is not on file."""
 
 
 def standing(connection: Connection, queries: Iterable[Select[tuple[str, ...]]]) -> Standing:
-    """What queries find, in the order of meters: meter, EAN, capacity, transformer, time zone, supplier, firmware."""
+    """What queries find, in the order of meters.
+
+    Their columns: meter, EAN, capacity, transformer, time zone, grid area, cell, supplier, firmware.
+    """
     meters: list[Names] = []
     eans: list[Names] = []
-    capacity, transformer, timezone, kind = (_Coding() for _ in range(4))
+    capacity, transformer, timezone, grid_area, cell, kind = (_Coding() for _ in range(6))
     with paused_collection():
         for page in chain.from_iterable(
             connection.execution_options(yield_per=PAGE).execute(query).partitions(PAGE) for query in queries
         ):
-            some, codes, sizes, stations, zones, *module = zip(*page, strict=True)
+            some, codes, sizes, stations, zones, areas, cells, *module = zip(*page, strict=True)
             meters.append(names_of(some))
             eans.append(names_of(codes))
             capacity.add(sizes)
             transformer.add(stations)
             timezone.add(zones)
+            grid_area.add(areas)
+            cell.add(cells)
             kind.add([f"{who} {firmware}" if who is not None else "" for who, firmware in zip(*module, strict=True)])
     names = chained(meters)
     # The last of equal ones.
@@ -62,6 +70,8 @@ def standing(connection: Connection, queries: Iterable[Select[tuple[str, ...]]])
         capacity=capacity.made(kept),
         transformer=transformer.made(kept),
         timezone=timezone.made(kept),
+        grid_area=grid_area.made(kept),
+        cell=cell.made(kept),
         kind=kind.made(kept),
     )
 

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, RowMapping, delete, insert, select
 
 from kwartier.cosem import layout as layouts
 from kwartier.cosem.layout import Layout
@@ -81,24 +81,16 @@ class Visits:
         """Every record of ``meter``, the newest first."""
         query = select(visits).where(visits.c.meter == meter).order_by(visits.c.started.desc())
         with reading(self._engine) as connection:
-            rows = connection.execute(query).mappings().all()
-        return [
-            VisitRecord(
-                id=row["id"],
-                meter=row["meter"],
-                ean=row["ean"],
-                date=row["date"],
-                started=_EPOCH + row["started"] * _MICROSECOND,
-                ended=_EPOCH + row["ended"] * _MICROSECOND,
-                outcome=row["outcome"],
-                asked=row["asked"],
-                purpose=row["purpose"],
-                reason=row["reason"],
-                actor=row["actor"],
-                detail=json.loads(row["detail"]),
-            )
-            for row in rows
-        ]
+            return [_record(row) for row in connection.execute(query).mappings()]
+
+    def at_connection(
+        self, ean: str, meters: Sequence[str], start: date, end: date, *, limit: int
+    ) -> list[VisitRecord]:
+        """Records of ``meters`` at a connection, of the local days of visit from ``start`` to before ``end``, newest first."""
+        query = select(visits).where(visits.c.meter.in_(meters), visits.c.ean == ean)
+        query = query.where(visits.c.date >= start, visits.c.date < end).order_by(visits.c.started.desc()).limit(limit)
+        with reading(self._engine) as connection:
+            return [_record(row) for row in connection.execute(query).mappings()]
 
     def layout(self, meter: str) -> Layout | None:
         """What ``meter`` said of its quarter profile when it was last asked."""
@@ -166,9 +158,12 @@ class Visits:
             rows = connection.execute(select(drifts.c.meter, drifts.c.drift_s)).all()
         return {row.meter: row.drift_s for row in rows}
 
-    def drifts_between(self, start: int, end: int) -> tuple[Names, npt.NDArray[np.int64]]:
-        """How far each clock was ahead that was last asked from ``start`` up to ``end`` (UTC seconds): meters, and seconds."""
-        query = select(drifts.c.meter, drifts.c.drift_s).where(drifts.c.at >= start, drifts.c.at < end)
+    def drifts_until(self, end: int) -> tuple[Names, npt.NDArray[np.int64]]:
+        """How far each clock was ahead of which that last changed before ``end`` (UTC seconds): meters, and seconds.
+
+        Later ones are not in it.
+        """
+        query = select(drifts.c.meter, drifts.c.drift_s).where(drifts.c.at < end)
         names, ahead_s = [names_of(())], [np.zeros(0, np.int64)]
         with reading(self._engine) as connection:
             for page in connection.execution_options(yield_per=PAGE).execute(query).partitions(PAGE):
@@ -200,6 +195,23 @@ class Visits:
         rows = [{"meter": meter, "visit_ms": round(found[meter] * 1000), "at": at} for meter in sorted(found)]
         if rows:
             replace_rows(connection, paces, rows)
+
+
+def _record(row: RowMapping) -> VisitRecord:
+    return VisitRecord(
+        id=row["id"],
+        meter=row["meter"],
+        ean=row["ean"],
+        date=row["date"],
+        started=_EPOCH + row["started"] * _MICROSECOND,
+        ended=_EPOCH + row["ended"] * _MICROSECOND,
+        outcome=row["outcome"],
+        asked=row["asked"],
+        purpose=row["purpose"],
+        reason=row["reason"],
+        actor=row["actor"],
+        detail=json.loads(row["detail"]),
+    )
 
 
 def _row(record: VisitRecord) -> dict[str, object]:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from kwartier.database import reading, writing
 from kwartier.errors import Denied, InputError
 from kwartier.fleet.readout import not_read
 from kwartier.fleet.registry import Registry
+from kwartier.gate import named
 from kwartier.gate.asked import MAX_NAME, demand_sense, what, write_down
 from kwartier.gate.blocks import Blocks
 from kwartier.gate.erased import Unerased, UnerasedVolumes
@@ -39,7 +40,7 @@ from kwartier.gate.purposes import Hold, Need, Purpose, Resolution, Source, purp
 from kwartier.gate.record import Log, Use, refusal
 from kwartier.gate.reduce import reduced, reduced_stack
 from kwartier.gate.sums import Sums, sums_of, terms_of
-from kwartier.gate.volumes import JOB_S, Fleet, Reach, States, Versions, Work, check, check_form, of_named, own_links
+from kwartier.gate.volumes import JOB_S, Fleet, Reach, States, Versions, Work, check
 from kwartier.model import Readings, Stack, Volumes
 from kwartier.names import names_of
 from kwartier.store.files import FileKeys
@@ -57,6 +58,7 @@ ONE_DAY = timedelta(days=1)
 Integers = npt.NDArray[np.int64]
 Meters = dict[str, dict[str, str]]
 """The meters at each connection, and the time zone of each."""
+Seen = TypeVar("Seen")
 
 
 class Approvals(Protocol):
@@ -156,8 +158,9 @@ class Gate:
         if known is None or not verdict.allowed:
             rooms.log.append([use.record("denied", at, **refusal(verdict))])
             raise Denied(verdict.rule, f"{verdict.reason} ({verdict.article})")
-        if scope.source is Source.METER:
-            rooms.log.append([use.record("read", at, persons=persons)])
+        if scope.source is not Source.STORE:  # what is stored is written down when it is looked at
+            kind = "read" if scope.source is Source.METER else "trace"
+            rooms.log.append([use.record(kind, at, persons=persons)])
         return Grant(
             use, known, rooms, self._opened, self._measured, meters,
             persons=persons, excluded=excluded, wall=self._wall,
@@ -288,7 +291,7 @@ class Grant:
         resolution = self.scope.resolution or self._purpose.resolution
         return reduced(found, resolution, self.scope.channels or (), timezone)
 
-    def _reached(self, ean: str, meter: str, rows: dict[date, Row]) -> dict[date, Row]:
+    def _reached(self, ean: str, meter: str, rows: dict[date, Seen]) -> dict[date, Seen]:
         """The days on which the connection is the operator's: it may have been another's before, or become it."""
         registry = self._rooms.registry
         if not registry.dso:
@@ -298,6 +301,17 @@ class Grant:
             for day, row in rows.items()
             if any(one.meter == meter for one in registry.meters_of(ean, day, day + ONE_DAY))
         }
+
+    def own_volumes(self, runs: named.Days) -> Iterator[tuple[Volumes, Links]]:
+        """What validation made of the readings of the connections that the grant names, as of the run of each day.
+
+        Raises ``Denied`` out-of-scope, too-fine, wrong-source.
+        """
+        self._opened()
+        named.check(self.scope, runs)
+        reader = self._volumes()
+        self._note("use", persons=self._persons, validated=reader.version, run=max(runs.values(), default=0))
+        return named.look_up(reader, Ids(self._rooms.engine), self._meters, runs, self._reached)
 
     def day(self, day: date, picked: Picked | None = None) -> Iterator[tuple[Stack, Links]]:
         """The fleet on one local day, with the connection and meter of each row; ``picked``: not in the latest versions.
@@ -354,19 +368,6 @@ class Grant:
         Raises ``Denied`` out-of-scope, only-sums, too-fine, wrong-source.
         """
         return self._fleet(day, day + ONE_DAY, run).day(day)
-
-    def own_volumes(self, runs: Mapping[date, int]) -> Iterator[tuple[Volumes, Links]]:
-        """What validation made of the connections that the grant names: of each of its days that has a run, as of that run.
-
-        Raises ``Denied`` wrong-source, only-sums, too-fine, out-of-scope.
-        """
-        self._opened()
-        check_form(self.scope)
-        reader, scope = self._volumes(), self.scope
-        self._note("use", persons=self._persons, validated=reader.version)
-        wanted = {day: runs[day] for day in reader.days(scope.start, scope.end) if day in runs}
-        ids, registry = Ids(self._rooms.engine), self._rooms.registry
-        return of_named(reader, wanted, lambda day: own_links(ids, registry, self._meters, day))
 
     def states(self, day: date, run: int | None = None) -> States:
         """What is kept of a local day so that the next one can be judged. Raises as :meth:`volumes`."""

@@ -38,6 +38,8 @@ class Source(StrEnum):
 
     METER = "meter"
     STORE = "store"
+    TRACE = "trace"
+    """What went over the line of a visit that was traced."""
 
 
 class Need(StrEnum):

@@ -4,7 +4,7 @@ A day is shown as it is, or handed over as work: row groups that an engine reads
 is fixed here, before anything is read: of an id that the grant does not reach no row leaves a reader.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kwartier.errors import Denied
-from kwartier.fleet.registry import Registry
 from kwartier.gate.erased import UnerasedVolumes
-from kwartier.gate.ids import Ids, Link, Links
+from kwartier.gate.ids import Links
 from kwartier.gate.policy import Scope
 from kwartier.gate.purposes import Resolution
 from kwartier.model import Volumes
@@ -90,26 +89,6 @@ def check_form(scope: Scope) -> None:
         raise Denied("too-fine", "the grant shows no quarters, and volumes are nothing else")
     if not set(CHANNELS) <= set(scope.channels or ()):
         raise Denied("out-of-scope", "the grant shows one channel, and volumes have both")
-
-
-def of_named(reader: UnerasedVolumes, runs: Mapping[date, int], links_on: Callable[[date], Links]) -> Shown:
-    """The volumes of days, each as of its run, of the ids that ``links_on`` has of it."""
-    for day, run in sorted(runs.items()):
-        links = links_on(day)
-        for volumes in reader.look_up(links.ids, day, run):
-            yield volumes, links.of(volumes.ids)
-
-
-def own_links(ids: Ids, registry: Registry, meters: Mapping[str, Collection[str]], day: date) -> Links:
-    """The ids that some connections have on a local day, by their ``meters``, as far as the operator's they are on it."""
-    found: dict[int, Link] = {}
-    for ean, known in meters.items():
-        there = set(known)
-        if registry.dso:  # the connection may have been another's before, or become it
-            there &= {one.meter for one in registry.meters_of(ean, day, day + ONE_DAY)}
-        own = ids.of_connection(ean, [day.year])
-        found |= {identity: link for link, identity in own.items() if link.meter in there}
-    return Links.made(found, day.year)
 
 
 class Fleet:

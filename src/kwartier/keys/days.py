@@ -60,8 +60,10 @@ class DayKeys:
                 sealed = self._sealed(day)
             if sealed is None:
                 raise SecurityError("no-day-key", f"there is no key of the readings of {day}")
-            key = self._opened[day] = self._vault.open(sealed, _bound_to(day))
-        self._opened.move_to_end(day)
+            key = self._vault.open(sealed, _bound_to(day))
+        # Threads share it, and another may just have dropped this one: it is put back, wherever it was.
+        self._opened.pop(day, None)
+        self._opened[day] = key
         while len(self._opened) > MAX_OPEN:
             self._opened.popitem(last=False)
         return key

@@ -63,7 +63,7 @@ def _introduce(home: Home, folder: Path) -> None:
 
 
 def _read(home: Home, folder: Path, show: Callable[[Progress], None], say: Callable[[str], None]) -> Demonstration:
-    day = night.yesterday(time.time())
+    day = night.yesterday(time.time(), home.settings.timezone)
     request = Request(day=day, workers=1, at_once=True, actor=actor(home), reason=REASON, deadline_s=VISIT_DEADLINE_S)
     begun = time.monotonic()
     counts = night.run(home, request, show=show, say=say)

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from kwartier.collect.traces import FOLDER as TRACES
+from kwartier.collect.traces import Traces
 from kwartier.database import is_current, open_engine, revision, sqlite_url, upgrade
 from kwartier.disk import PRIVATE_FILE, PRIVATE_FOLDER
 from kwartier.errors import InputError
@@ -81,6 +83,11 @@ class Home:
         """What validation made of them, to be added to; the same holds for it."""
         self._decide()
         return Validated(self.store_folder, self.day_keys)
+
+    @property
+    def traces(self) -> Traces:
+        """What went over the lines of visits that somebody wanted traced."""
+        return Traces(self.engine, self.store_folder / TRACES, self.day_keys)
 
     def _decide(self) -> None:
         if self.day_keys is None and not self.store_folder.exists():

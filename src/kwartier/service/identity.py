@@ -42,13 +42,17 @@ def actor(home: Home) -> Actor:
     return acting(home, Identity(name=os_name(), via="os"))
 
 
-def who_is(home: Home, *, at: float, token: str | None = None, certificate: bytes | None = None) -> Actor:
+def who_is(
+    home: Home, *, at: float, token: str | None = None, certificate: bytes | None = None, nonce: str | None = None
+) -> Actor:
     """Who is on a line: by a token of an issuer, else by the certificate (DER) that TLS has verified. ``at``: UTC seconds.
+
+    ``nonce``: the token has to answer the sign-in that this was drawn for.
 
     Raises ``SecurityError`` bad-token, unknown-issuer, expired-token, bad-certificate; ``InputError`` bad-jwks.
     """
     if token is not None:
-        return acting(home, oidc.verify(token, issuers(home), at=at))
+        return acting(home, oidc.verify(token, issuers(home), at=at, nonce=nonce))
     if certificate is not None:
         return acting(home, mtls.identity_of(certificate, at=at))
     raise InputError("bad-argument", "neither a token nor a certificate says who is asking")

@@ -200,6 +200,27 @@ def counted(engine: Engine, day: date) -> dict[State, int]:
         return {State(state): count for state, count in connection.execute(query.group_by(messages.c.state))}
 
 
+def tallied(engine: Engine, day: date) -> dict[tuple[int, str, State], int]:
+    """How many messages of a day there are of each version and kind in each state."""
+    columns = (messages.c.version, messages.c.kind, messages.c.state)
+    query = select(*columns, func.count()).where(messages.c.day == day, messages.c.digest != "").group_by(*columns)
+    with reading(engine) as connection:
+        return {(version, kind, State(state)): count for version, kind, state, count in connection.execute(query)}
+
+
+def troubled(engine: Engine, day: date, version: int, *, limit: int) -> list[Message]:
+    """Messages of a version that were refused or that nobody answered in time, in the order of what they tell."""
+    chosen = (
+        messages.c.day == day,
+        messages.c.version == version,
+        messages.c.state.in_((State.REJECTED, State.OVERDUE)),
+    )
+    query = select(messages).where(*chosen, messages.c.digest != "")
+    query = query.order_by(messages.c.kind, messages.c.recipient, messages.c.subject).limit(limit)
+    with reading(engine) as connection:
+        return [_message(row) for row in connection.execute(query)]
+
+
 def _of(connection: Connection, topic: Topic) -> Message | None:
     chosen = [messages.c[name] == value for name, value in topic._asdict().items()]
     row = connection.execute(select(messages).where(*chosen)).one_or_none()

@@ -1,11 +1,12 @@
 """A night over the whole fleet: planned, carried out by processes of its own, and told about while it runs."""
 
 import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -14,7 +15,7 @@ from kwartier import clock
 from kwartier.collect.claims import Claims
 from kwartier.collect.due import BUFFER_DAYS, Counts, Dues, Kind, Window
 from kwartier.collect.host_clock import HostClock
-from kwartier.collect.lease import Leases
+from kwartier.collect.lease import Leases, is_gone
 from kwartier.cosem import companion as companions
 from kwartier.errors import InputError, StateError
 from kwartier.gate.policy import Asking, Scope
@@ -26,11 +27,12 @@ from kwartier.service.home import Home
 from kwartier.service.host_time import host_clock, steady_s
 from kwartier.service.worker import Orders, work
 
-TIMEZONE = "Europe/Amsterdam"
 MAX_STARTS = 5
 """How often a process that ended too soon is started again, all of them together."""
 POLL_S = 0.25
 PLANNED_AT_ONCE = 1_000
+STARTER = "KWARTIER_STARTED_BY"
+"""In the environment: the process, named as leases name them, with which this night ends; see ``night_control.py``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +76,9 @@ class _Worker:
     ended: bool = False
 
 
-def yesterday(now: float) -> date:
-    """The last local day that is over."""
-    return clock.local_day(int(now), TIMEZONE) - timedelta(days=1)
+def yesterday(now: float, timezone: str) -> date:
+    """The last local day that is over where ``timezone`` holds."""
+    return clock.local_day(int(now), timezone) - timedelta(days=1)
 
 
 def plan(home: Home, request: Request, *, now: float) -> int:
@@ -85,16 +87,8 @@ def plan(home: Home, request: Request, *, now: float) -> int:
     Raises ``InputError``, and ``Denied`` where the purpose of nights does not allow it: then no meter is asked.
     """
     day = request.day
-    if now < clock.midnight(day + timedelta(days=1), TIMEZONE) and request.at_once:
-        raise InputError("day-not-over", f"{day} ends at its midnight, and it is not there yet")
-    if not request.at_once and now >= _closes(home, day):
-        raise InputError(
-            "window-over", f"the window of {day} closed at {home.settings.window_closes:%H:%M} the day after"
-        )
-    # A night also fetches what is missing of the days that buffers still hold.
-    scope = Scope(start=day - timedelta(days=BUFFER_DAYS), end=day + timedelta(days=1), source=Source.METER)
-    scope = replace(scope, use_case=home.settings.night_use_case)
-    purpose = home.settings.night_purpose
+    demand_time(home, day, at_once=request.at_once, now=now)
+    purpose, scope = home.settings.night_purpose, scope_of(home, day)
     grant = home.gate_at(lambda: now).open(actor=request.actor, purpose=purpose, reason=reason_of(request), scope=scope)
     dues = Dues(home.engine, home.settings.dso)
     names: dict[str, Kind] = {}
@@ -123,9 +117,29 @@ def plan(home: Home, request: Request, *, now: float) -> int:
     return due
 
 
+def demand_time(home: Home, day: date, *, at_once: bool, now: float) -> None:
+    """Raise ``InputError`` day-not-over, window-over where it is too early or too late for the night of a day."""
+    if now < clock.midnight(day + timedelta(days=1), home.settings.timezone) and at_once:
+        raise InputError("day-not-over", f"{day} ends at its midnight, and it is not there yet")
+    if not at_once and now >= _closes(home, day):
+        raise InputError(
+            "window-over", f"the window of {day} closed at {home.settings.window_closes:%H:%M} the day after"
+        )
+
+
+def scope_of(home: Home, day: date) -> Scope:
+    """What the night of a day asks for: it also fetches what is missing of the days that buffers still hold."""
+    return Scope(
+        start=day - timedelta(days=BUFFER_DAYS),
+        end=day + timedelta(days=1),
+        source=Source.METER,
+        use_case=home.settings.night_use_case,
+    )
+
+
 def _closes(home: Home, day: date) -> int:
     window = Window(opens=home.settings.window_opens, closes=home.settings.window_closes)
-    return window.closes_at(day, TIMEZONE)
+    return window.closes_at(day, home.settings.timezone)
 
 
 def run(home: Home, request: Request, *, show: Callable[[Progress], None], say: Callable[[str], None]) -> Counts:
@@ -193,6 +207,7 @@ def _supervise(
         try:
             while any(not one.ended for one in workers):
                 _listen(workers)
+                _end_with_starter(told, say)
                 in_doubt = doubts(host, in_doubt, say)
                 watch.doubts_clock(host.why if in_doubt else "")
                 while passed_on < told[0]:
@@ -266,6 +281,14 @@ def _sum_up(workers: list[_Worker], progress: Progress) -> None:
     for name in ("stored", "refused", "failed", "open", "most_open", "tries", "waiting"):
         setattr(progress, name, sum(one.told.get(name, 0) for one in workers))
     progress.away = next((one.away for one in workers if one.away and not one.ended), "")
+
+
+def _end_with_starter(told: list[int], say: Callable[[str], None]) -> None:
+    """Take it for an order to end when another process started this night to end with it, and is there no more."""
+    name = os.environ.get(STARTER, "")
+    if name and not told[0] and is_gone(name):
+        say("whoever started this night is gone: it ends")
+        told[0] += 1
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import pyarrow
 from kwartier.clock import zone
 from kwartier.gate.grant import Shown
 from kwartier.gate.policy import Asking, Scope
+from kwartier.gate.sums import Sums
 from kwartier.model import Missing
 from kwartier.service.home import Home
 
@@ -37,6 +38,14 @@ def look_up(
     """The readings of the connections that a scope names. Raises as :meth:`kwartier.gate.grant.Gate.open`."""
     grant = home.gate.open(actor=actor, purpose=purpose, reason=reason, recipient=recipient, scope=scope)
     return list(grant.readings())
+
+
+def sums_of_day(
+    home: Home, scope: Scope, *, actor: Asking, purpose: str, reason: str = "", recipient: str = ""
+) -> Sums:
+    """The sums of the groups of one local day, the first of the scope. Raises as the gate and its sums do."""
+    grant = home.gate.open(actor=actor, purpose=purpose, reason=reason, recipient=recipient, scope=scope)
+    return grant.sums(scope.start)
 
 
 def as_table(shown: Sequence[Shown]) -> pyarrow.Table:

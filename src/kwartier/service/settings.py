@@ -50,6 +50,8 @@ class OidcSettings(BaseModel):
     """How far its clock and ours may be apart."""
     roles_claim: str = Field(default="", max_length=256)
     """The claim that holds groups; empty: none are looked at."""
+    sign_in: str = Field(default="", pattern=r"^(https://[!-~]+)?$", max_length=2048)
+    """The address at which its people sign in for our pages (OIDC's authorization endpoint); empty: they do not."""
 
 
 class Settings(BaseSettings):
@@ -133,6 +135,8 @@ class Settings(BaseSettings):
     """The address of the witness that signs checkpoints of the audit log, http on this machine; empty: none."""
     audit_witness_key: str = Field(default="", max_length=512)
     """The verifier key of that witness, as it prints it when it starts."""
+    serve_address: str = Field(default="", pattern=r"^(https?://[A-Za-z0-9.:\[\]-]+)?$", max_length=300)
+    """Under which address others reach `kwartier serve`, such as that of a proxy with TLS; empty: where it listens."""
     engine: str = Field(default="local", max_length=300)
     """Where settlement is computed: "local" on this host, or the cluster at spark://HOST:PORT. Its secret is no setting."""
     max_pdu: int = Field(default=0xFFFF, ge=128, le=0xFFFF)

@@ -134,7 +134,7 @@ def write_files(running: Running, out: Path, clock: datetime | None, origin: str
     world = running.world
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_lines(out / "fleet.csv", fleet_lines(running.places()))
+        write_lines(out / "fleet.csv", fleet_lines(running.places(), world.timezone))
         write_lines(out / "modules.csv", module_lines(map(world.who, range(world.count))))
         write_lines(out / truth.FILE, [truth.dump(world, clock)])
         write_lines(out / "keys.csv", key_lines(map(world.who, range(world.count)), origin))

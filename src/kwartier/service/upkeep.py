@@ -32,6 +32,8 @@ class Tidied:
     erasures_to_do: int
     removed_files: int
     removed_bytes: int
+    removed_traces: int
+    """Files of traces that have expired, or that had to go with what they were about."""
 
 
 def tidy(home: Home, *, keep_days: int | None, wall: Callable[[], float]) -> Tidied:
@@ -40,7 +42,7 @@ def tidy(home: Home, *, keep_days: int | None, wall: Callable[[], float]) -> Tid
     ``keep_days`` overrides the setting; 0 keeps everything. ``wall`` gives UTC seconds. Raises ``StateError`` tidying.
     """
     folder, keys = home.store_folder, home.day_keys
-    last = yesterday(wall())
+    last = yesterday(wall(), home.settings.timezone)
     keep = home.settings.keep_days if keep_days is None else keep_days
     with alone(folder):
         retention, members = Retention(folder, keys), home.rooms().members
@@ -57,6 +59,9 @@ def tidy(home: Home, *, keep_days: int | None, wall: Callable[[], float]) -> Tid
         carried = carry_out_alone(home, wall=wall)
         rewritten = [Rewriter(folder, keys, kind).rewrite(last + timedelta(days=1)) for kind in KINDS]
         removed = vacuum(folder, keys, wall)
+        if keep:
+            home.traces.forget_before(_first(last, keep))
+        traces = home.traces.tidy(at=int(wall()))
     return Tidied(
         rewritten_days=sum(one.days for one in rewritten),
         segmented_days=sum(one.segmented for one in rewritten),
@@ -66,6 +71,7 @@ def tidy(home: Home, *, keep_days: int | None, wall: Callable[[], float]) -> Tid
         erasures_to_do=carried.waiting,
         removed_files=removed.files,
         removed_bytes=removed.bytes,
+        removed_traces=traces,
     )
 
 

@@ -129,6 +129,7 @@ def desk_of(
         chance=chance,
         has_room=lambda: room_for(home.store_folder).is_enough,
         reached=reached,
+        traces=home.traces,
     )
 
 

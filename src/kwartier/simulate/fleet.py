@@ -20,6 +20,7 @@ from kwartier.simulate.world import (
     CAPACITIES,
     MAX_METERS,
     SUPPLIERS,
+    TIMEZONE,
     Supplier,
     Who,
     World,
@@ -33,7 +34,7 @@ HDLC_ADDRESS = Address(1, 17, 2)
 INSTALLED = "2025-06-01"
 FLEET_COLUMNS = (
     "meter,ean,host,port,system_title,companion,transport,logical_device,physical_address,address_bytes,"
-    "grid_area,brp,supplier,transformer,capacity,cell"
+    "grid_area,brp,supplier,transformer,capacity,cell,timezone"
 )
 MODULE_COLUMNS = "meter,kind,type,supplier,serial,hardware,firmware,installed"
 KEY_COLUMNS = "meter,kek,ak,ek,origin"
@@ -109,8 +110,8 @@ def challenges(who: Who) -> Callable[[], bytes]:
 # The files. Nothing in them needs quoting, and a hundred thousand lines take a second or two.
 
 
-def fleet_lines(places: Iterable[tuple[Who, Place]]) -> Iterator[str]:
-    """``fleet.csv``, line by line."""
+def fleet_lines(places: Iterable[tuple[Who, Place]], timezone: str = TIMEZONE) -> Iterator[str]:
+    """``fleet.csv``, line by line. ``timezone``: where all of them stand."""
     yield FLEET_COLUMNS
     for who, place in places:
         supplier, address, number = who.supplier, place.address, who.number
@@ -120,7 +121,7 @@ def fleet_lines(places: Iterable[tuple[Who, Place]]) -> Iterator[str]:
             f"{who.meter},{who.ean},{place.host},{place.port},{who.system_title.hex().upper()},{supplier.companion},"
             f"{supplier.transport},{address.upper},{lower},{size},"
             f"{who.grid_area},{who.brp},{who.energy_supplier},{who.transformer},"
-            f"{CAPACITIES[number % len(CAPACITIES)]},{who.cell}"
+            f"{CAPACITIES[number % len(CAPACITIES)]},{who.cell},{timezone}"
         )
 
 

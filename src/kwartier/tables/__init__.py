@@ -56,8 +56,10 @@ from kwartier.tables.nights import (
     leases,
     nights,
     restores,
+    traces,
 )
 from kwartier.tables.settle import (
+    coverage_counts,
     messages,
     settlement_areas,
     settlement_checks,
@@ -66,6 +68,7 @@ from kwartier.tables.settle import (
     substitutes,
     validation_checks,
     validation_findings,
+    validation_gaps,
     validation_runs,
 )
 from kwartier.tables.who import (
@@ -86,6 +89,7 @@ __all__ = [
     "claims",
     "connections",
     "counters",
+    "coverage_counts",
     "day_keys",
     "drifts",
     "dues",
@@ -120,9 +124,11 @@ __all__ = [
     "statistics_blocks",
     "substitutes",
     "supplies",
+    "traces",
     "use_cases",
     "validation_checks",
     "validation_findings",
+    "validation_gaps",
     "validation_runs",
     "vaults",
     "visits",

@@ -113,3 +113,26 @@ claim_events = Table(
     Column("cause", String(64), nullable=False),
 )
 """Repeats of a read and refusals of one, each with its cause."""
+traces = Table(
+    "trace",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("meter", String(64), nullable=False, index=True),
+    Column("ean", String(18), index=True),
+    Column("requested_at", BigInteger, nullable=False),
+    Column("requested_by", String(128), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("visit", String(32)),
+    Column("started", BigInteger),
+    Column("outcome", String(64), nullable=False, server_default=""),
+    Column("valid_from", Date),
+    Column("valid_to", Date),
+    Column("events", Integer, nullable=False, server_default="0"),
+    Column("size", Integer, nullable=False, server_default="0"),
+    Column("cut", Integer, nullable=False, server_default="0"),
+    Column("expires_at", BigInteger),
+)
+"""Meters whose next visit is traced, and the traces; see ``collect/traces.py``. No ``visit``: it is waited for, ``until`` then.
+
+``valid_from`` and ``valid_to`` are the local days that the visit asked for, of which the trace may hold readings."""

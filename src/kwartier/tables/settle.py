@@ -90,6 +90,34 @@ substitutes = Table(
     Column("superseded", Integer, nullable=False, server_default=f"{STANDING}"),
 )
 """Quarters whose volume was made by a method: why, how and from what. The volumes themselves are in the validated table."""
+validation_gaps = Table(
+    "validation_gap",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("run", Integer, nullable=False, index=True),
+    Column("reading", BigInteger, nullable=False, index=True),
+    Column("day", Date, nullable=False, index=True),
+    Column("lack", String(8), nullable=False),
+    Column("late", String(8), nullable=False),
+    Column("superseded", Integer, nullable=False, server_default=f"{STANDING}"),
+)
+"""Readings that were not measured as a whole and in time: why quarters lack, and why it came late; empty: they do not."""
+coverage_counts = Table(
+    "coverage_count",
+    metadata,
+    Column("day", Date, nullable=False),
+    Column("axis", String(8), nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("cohorts", Text, nullable=False),
+    Column("meters", LargeBinary, nullable=False),
+    Column("totals", LargeBinary, nullable=False),
+    Column("hours", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("day", "axis"),
+)
+"""Quarters of a day by cohort, as of its last run; see ``service/validating/covered.py``.
+
+``cohorts``: their names (JSON); ``meters``: how many each has; ``totals``: by cohort and code; ``hours``: by hour besides.
+"""
 settlements = Table(
     "settlement",
     metadata,

@@ -71,8 +71,8 @@ class _Pinned(JWSRegistry):
         return self.algorithms["Ed25519" if name == "EdDSA" else name]
 
 
-def verify(token: str, issuers: Sequence[Issuer], *, at: float) -> Identity:
-    """Who the token says its bearer is. ``at``: UTC seconds.
+def verify(token: str, issuers: Sequence[Issuer], *, at: float, nonce: str | None = None) -> Identity:
+    """Who the token says its bearer is. ``at``: UTC seconds; ``nonce``: what a token for a sign-in has to repeat.
 
     Raises ``SecurityError`` bad-token, unknown-issuer, expired-token.
     """
@@ -94,6 +94,8 @@ def verify(token: str, issuers: Sequence[Issuer], *, at: float) -> Identity:
     _check_signature(token, header, issuer)
     _check_audience(claims, issuer)
     _check_times(claims, issuer, at)
+    if nonce is not None and claims.get("nonce") != nonce:
+        raise _bad("it answers another sign-in")
     return _identity(claims, issuer)
 
 

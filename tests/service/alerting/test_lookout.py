@@ -16,9 +16,10 @@ from kwartier.service.alerting import lookout
 from kwartier.service.alerting.conditions import Code, Found, Tried
 from kwartier.service.alerting.lookout import Lookout
 from kwartier.service.files import DiskRoom
-from kwartier.service.home import Home, create_home, open_home
+from kwartier.service.home import Home, open_home
 from kwartier.tables import counters, drifts, dues, meter_keys
-from tests.postgres import DATABASES, database
+from tests.living import new_home
+from tests.postgres import DATABASES, with_tables
 
 DAY = date(2026, 3, 4)
 MIDNIGHT = int(datetime(2026, 3, 5, tzinfo=ZoneInfo("Europe/Amsterdam")).timestamp())
@@ -29,8 +30,8 @@ WITHOUT_FORECAST = frozenset(Code) - {Code.WILL_NOT_FINISH, Code.HOST_CLOCK, Cod
 @pytest.fixture(params=DATABASES)
 def home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     if request.param != "sqlite":
-        monkeypatch.setenv("KWARTIER_DATABASE", database(str(request.param), tmp_path))
-    create_home(tmp_path / "home")
+        monkeypatch.setenv("KWARTIER_DATABASE", with_tables(str(request.param), tmp_path))
+    new_home(tmp_path / "home")
     with open_home(tmp_path / "home") as opened:
         yield opened
 

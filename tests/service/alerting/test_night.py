@@ -15,9 +15,10 @@ from kwartier.collect.due import State
 from kwartier.database import writing
 from kwartier.keys.counters import LAST_COUNTER, CounterKey
 from kwartier.service.alerting import webhook
-from kwartier.service.home import create_home, open_home
+from kwartier.service.home import open_home
 from kwartier.service.night import Request, watching
 from kwartier.tables import drifts
+from tests.living import new_home
 from tests.service.alerting import test_lookout as march
 from tests.service.alerting.test_lookout import put, row
 from tests.service.alerting.test_webhook import SECRET, Got, receiver
@@ -149,7 +150,7 @@ def test_a_webhook_without_a_secret_does_not_keep_a_night_from_reading(tmp_path:
 
 @pytest.mark.parametrize("at_once", [False, True])
 def test_a_window_that_closes_with_meters_left_is_told_where_it_was_waited_for(tmp_path: Path, at_once: bool) -> None:
-    create_home(tmp_path / "home")
+    new_home(tmp_path / "home")
     said: list[str] = []
     with open_home(tmp_path / "home") as home:
         put(home, *(row(name, state=State.WAITING) for name in "ABC"), row("D"))

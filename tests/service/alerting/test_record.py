@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from kwartier.database import open_engine, upgrade
+from kwartier.database import open_engine
 from kwartier.errors import StateError
 from kwartier.service.alerting.conditions import Code, Found
 from kwartier.service.alerting.record import KEPT_S, QUIET_S, RECENT_S, Alerts, Notice, append
-from tests.postgres import DATABASES, database
+from tests.postgres import DATABASES, with_tables
 
 NOW = 1_772_600_000
 ALL = frozenset(Code)
@@ -20,8 +20,7 @@ ALL = frozenset(Code)
 
 @pytest.fixture(params=DATABASES)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    engine = open_engine(database(str(request.param), tmp_path))
-    upgrade(engine)
+    engine = open_engine(with_tables(str(request.param), tmp_path))
     yield engine
     engine.dispose()
 

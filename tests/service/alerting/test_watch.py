@@ -14,8 +14,9 @@ from kwartier.service.alerting.lookout import Look
 from kwartier.service.alerting.record import QUIET_S, Alerts, Notice
 from kwartier.service.alerting.watch import LAST_TRIES_S, LOOK_S, Watch
 from kwartier.service.alerting.webhook import LEAST_PAUSE_S, Webhook
-from kwartier.service.home import Home, create_home, open_home
+from kwartier.service.home import Home, open_home
 from kwartier.tables import alerts
+from tests.living import new_home
 from tests.service.alerting.test_webhook import SECRET, Got, receiver
 
 NOW = 1_772_600_000
@@ -58,7 +59,7 @@ class Scene:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    create_home(tmp_path / "home")
+    new_home(tmp_path / "home")
     with open_home(tmp_path / "home") as opened:
         yield opened
 

@@ -21,8 +21,9 @@ from kwartier.fleet.visits import VisitRecord
 from kwartier.keys.counters import WARN_COUNTER
 from kwartier.service.alerting.conditions import Code
 from kwartier.service.alerting.worklist import COLUMNS, OTHER, Work, as_csv, causes, ours, worklist
-from kwartier.service.home import Home, create_home, open_home
+from kwartier.service.home import Home, open_home
 from kwartier.tables import counters, drifts, meter_keys
+from tests.living import new_home
 from tests.service.alerting.test_lookout import DAY, put, row
 
 CAME = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
@@ -30,7 +31,7 @@ CAME = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    create_home(tmp_path / "home")
+    new_home(tmp_path / "home")
     with open_home(tmp_path / "home") as opened:
         yield opened
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from kwartier.gate.policy import Scope
 from kwartier.gate.purposes import Source
 from kwartier.service.auditing import log_folder
-from kwartier.service.home import create_home, open_home
+from kwartier.service.home import open_home
 from kwartier.service.rehearsal.promises import recorded
+from tests.living import new_home
 from tests.somebody import TESTER
 
 DAY = date(2026, 3, 4)
@@ -16,7 +17,7 @@ NEXT_DAY = DAY + timedelta(days=1)
 
 def test_a_night_without_a_grant_and_a_changed_log_are_told(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    create_home(home)
+    new_home(home)
     with open_home(home) as opened:
         scope = Scope(start=DAY, end=NEXT_DAY, source=Source.METER)
         opened.gate.open(actor=TESTER, purpose="settlement", scope=scope)

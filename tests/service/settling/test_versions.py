@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, delete, update
 
-from kwartier.database import open_engine, upgrade, writing
+from kwartier.database import open_engine, writing
 from kwartier.errors import Denied, InputError, StateError
 from kwartier.service.settling import telling
 from kwartier.service.settling.again import EQUAL, GONE, again
@@ -21,7 +21,7 @@ from kwartier.settle.difference import difference
 from kwartier.settle.frozen import digest, frozen
 from kwartier.settle.tables import Area, AreaState, Check, Part, Settled, Sum
 from kwartier.tables.settle import settlement_areas, settlement_sums
-from tests.postgres import DATABASES, database
+from tests.postgres import DATABASES, with_tables
 
 DAY, NEXT, TODAY = date(2026, 11, 24), date(2026, 11, 25), date(2026, 11, 26)
 AT = 1_795_694_400
@@ -38,8 +38,7 @@ MADE = Made(
 
 @pytest.fixture(params=DATABASES)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    engine = open_engine(database(str(request.param), tmp_path))
-    upgrade(engine)
+    engine = open_engine(with_tables(str(request.param), tmp_path))
     yield engine
     engine.dispose()
 

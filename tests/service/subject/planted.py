@@ -7,7 +7,9 @@ as text - and into every file of readings, with every key of a day that there ev
 import json
 import random
 import re
+import shutil
 import struct
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -30,7 +32,7 @@ from kwartier.gate.ids import Ids
 from kwartier.keys.days import DayKeys
 from kwartier.keys.vault import open_vault
 from kwartier.model import STATE, Readings, Volumes
-from kwartier.service.home import Home, create_home, open_home
+from kwartier.service.home import Home, open_home
 from kwartier.store.log import Log
 from kwartier.store.rewrite import Rewriter
 from kwartier.store.schema import KINDS, VALIDATED
@@ -47,6 +49,7 @@ from kwartier.tables import (
     validation_findings,
 )
 from tests import postgres
+from tests.living import new_home
 from tests.store.entries import ZONE, entry, readings
 
 ONE_DAY = timedelta(days=1)
@@ -102,16 +105,35 @@ def volumes_of(number: int, day: date, identity: int) -> Volumes:
 
 
 def planted_home(folder: Path, kind: str, encrypted: str) -> Path:
-    """Three connections, each with a meter, with readings, rewritten into days and segments, and with traces everywhere."""
+    """Three connections, each with a meter, with readings, rewritten into days and segments, and with traces everywhere.
+
+    A copy of one that is made once, beside the folders that the tests of this process have.
+    """
+    first = folder.parent / f"planted-{kind}-{encrypted}"
+    if not first.exists():
+        made = first.with_suffix(".part")
+        made.mkdir()
+        _plant(made, kind, encrypted)
+        made.rename(first)
+    home = shutil.copytree(first / "home", folder / "home")
+    settings = home / "kwartier.toml"
+    if kind == "postgresql":
+        text = settings.read_text("utf-8")
+        address = str(tomllib.loads(text)["database"])
+        settings.write_text(text.replace(address, postgres.copy_of(address)), "utf-8")
+    return home
+
+
+def _plant(folder: Path, kind: str, encrypted: str) -> None:
     home = folder / "home"
     home.mkdir()
     lines = ['client_system_title = "4B57540102030405"', f'encryption = "{encrypted}"']
     if encrypted == "none":
         lines.append('encryption_decision = "a test, to look into every byte"')
     if kind == "postgresql":
-        lines.append(f'database = "{postgres.database(kind, folder)}"')
+        lines.append(f'database = "{postgres.with_tables(kind, folder)}"')
     (home / "kwartier.toml").write_text("\n".join(lines) + "\n", "utf-8")
-    create_home(home)
+    new_home(home)
     fleet = ["meter,ean,host,port,system_title,companion,valid_from"]
     fleet += [f"m{one},{ean(one)},127.0.0.1,4059,4B575400000000{one:02d},smr-5.5,2020-01-01" for one in range(PERSONS)]
     (folder / "fleet.csv").write_text("\n".join(fleet) + "\n")
@@ -129,7 +151,6 @@ def planted_home(folder: Path, kind: str, encrypted: str) -> Path:
         for table in KINDS:
             Rewriter(opened.store_folder, opened.day_keys, table).rewrite(TODAY)
         assert list((opened.store_folder / "months").rglob("*.parquet")), "there are copies, too"
-    return home
 
 
 def _trace(home: Home, number: int) -> None:

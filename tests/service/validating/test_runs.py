@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine
 
-from kwartier.database import open_engine, upgrade
+from kwartier.database import open_engine
 from kwartier.service.validating.runs import Checked, Found, Put, Run, Runs
-from tests.postgres import DATABASES, database
+from tests.postgres import DATABASES, with_tables
 
 DAY, NEXT = date(2026, 11, 24), date(2026, 11, 25)
 AT = 1_795_694_400
@@ -31,8 +31,7 @@ COUNTS = {"rows": 10, "changed": 3, "findings": 1, "substitutes": 1}
 
 @pytest.fixture(params=DATABASES)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    engine = open_engine(database(str(request.param), tmp_path))
-    upgrade(engine)
+    engine = open_engine(with_tables(str(request.param), tmp_path))
     yield engine
     engine.dispose()
 
@@ -107,3 +106,25 @@ def test_other_days_and_runs_that_were_not_finished_take_nothing_away(engine: En
     assert runs.found(first) == [FOUND]
     later = done(runs, [], [], over=[5])
     assert (runs.found(later), runs.put(later)) == ([FOUND], [PUT])
+
+
+def test_of_some_readings_each_day_is_told_as_of_its_own_run(engine: Engine) -> None:
+    runs = Runs(engine)
+    first = done(runs, [FOUND, FOUND._replace(reading=4)], [PUT, PUT._replace(reading=4)])
+    second = done(runs, [FOUND._replace(first=9, last=9)], [], over=[-7])
+    other = done(runs, [FOUND._replace(code="V2")], [PUT], day=NEXT)
+    void = begun(runs)
+    runs.keep(void, DAY, [FOUND._replace(code="V1")], [PUT])
+    assert runs.of_readings([-7], {DAY: second, NEXT: other}) == (
+        [(DAY, FOUND._replace(first=9, last=9)), (NEXT, FOUND._replace(code="V2"))],
+        [(NEXT, PUT)],
+    )
+    assert runs.of_readings([-7, 4], {DAY: first}) == (
+        [(DAY, FOUND), (DAY, FOUND._replace(reading=4))],
+        [(DAY, PUT), (DAY, PUT._replace(reading=4))],
+    )
+    assert runs.of_readings([4], {DAY: second}) == (
+        [(DAY, FOUND._replace(reading=4))],
+        [(DAY, PUT._replace(reading=4))],
+    )
+    assert runs.of_readings([], {DAY: first}) == runs.of_readings([-7], {}) == ([], [])

@@ -10,9 +10,10 @@ from datetime import date
 
 from kwartier import __version__
 from kwartier.clock import local_day
-from kwartier.errors import StateError
+from kwartier.errors import Denied, StateError
 from kwartier.gate.grant import Grant
 from kwartier.gate.policy import Asking, Scope
+from kwartier.gate.purposes import purposes
 from kwartier.gate.record import FORMAT, written
 from kwartier.market.market import Market
 from kwartier.service.home import Home
@@ -77,10 +78,17 @@ def settle(home: Home, day: date, *, actor: Asking, reason: str, at: int, show: 
     return Outcome(publication=publication, settled=found)
 
 
-def opened(home: Home, day: date, *, actor: Asking, reason: str, at: int) -> Grant:
-    """A grant to settle a day, or to look at its sums: one may be of a single connection. Raises ``Denied``."""
-    scope = Scope(start=day, end=day + ONE_DAY)
-    return home.gate_at(lambda: at).open(actor=actor, purpose=home.settings.settle_purpose, scope=scope, reason=reason)
+def opened(home: Home, day: date, *, actor: Asking, reason: str, at: int, purpose: str | None = None) -> Grant:
+    """A grant to settle a day, or to look at its sums: one may be of a single connection. Raises ``Denied``.
+
+    ``purpose``: what somebody says that they look for. Another than that of settlement may be bound to an area, or to fewer
+    connections than a sum is of, and so is refused: other-purpose.
+    """
+    own = home.settings.settle_purpose
+    if purpose in purposes() and purpose != own:
+        raise Denied("other-purpose", f"for {purpose} there are no sums of settlement, but for {own}")
+    scope, wanted = Scope(start=day, end=day + ONE_DAY), own if purpose is None else purpose
+    return home.gate_at(lambda: at).open(actor=actor, purpose=wanted, scope=scope, reason=reason)
 
 
 def _witness(home: Home, grant: Grant) -> Callable[[Version], None]:

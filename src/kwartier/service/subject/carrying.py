@@ -84,6 +84,7 @@ def carry_out_alone(
     pending = _pending(home.engine, at)
     if not pending:
         return Carried()
+    home.traces.tidy(at=at)  # where a file of a trace could not be removed when the links were ended
     every = [one for several in pending.values() for one in several]
     erasers = [Eraser(home.store_folder, home.day_keys, deeper, kind) for kind in KINDS]
     _count(home.engine, erasers, at)

@@ -15,6 +15,7 @@ from datetime import date, datetime
 from sqlalchemy import select
 
 from kwartier.database import reading
+from kwartier.errors import InputError
 from kwartier.gate.grant import Shown
 from kwartier.gate.holds import Holds
 from kwartier.gate.purposes import purposes
@@ -26,6 +27,7 @@ from kwartier.service.subject.moments import utc
 from kwartier.service.subject.requests import Requests
 from kwartier.service.subject.rules import Days, Rule, rights
 from kwartier.service.subject.seeing import See
+from kwartier.service.tracing.looking import without_values
 from kwartier.service.validating.runs import Runs
 from kwartier.tables import claims, findings, reading_ids
 
@@ -44,7 +46,7 @@ class Dossier:
     shown: Sequence[Shown] = field(repr=False)
     notice: Mapping[str, object] = field(repr=False)
     tables: Mapping[str, Table] = field(repr=False)
-    """readings, volumes, substitutes, validation_findings, uses, claims, holds, requests, findings."""
+    """readings, volumes, substitutes, validation_findings, uses, claims, holds, requests, findings, traces."""
 
 
 def collect(
@@ -72,6 +74,7 @@ def collect(
         "holds": _holds(home, ean),
         "requests": _requests(home, ean),
         "findings": _findings(home, ean, days),
+        "traces": _traces(home, ean, days, int(wall())),
     }
     return Dossier(ean=ean, days=days, made_at=int(wall()), shown=seen.readings, notice=_notice(home), tables=tables)
 
@@ -193,6 +196,21 @@ def _findings(home: Home, ean: str, days: Days) -> Table:
         {"date": f"{row.day}", "meter": row.meter, "code": row.code, "reason": row.reason, "at": utc(row.at)}
         for row in rows
     ]
+
+
+def _traces(home: Home, ean: str, days: Days, at: int) -> Table:
+    """Visits that were traced: what was kept of them, with what may be readings or secrets masked."""
+    found = []
+    for one in home.traces.listed(at=at, ean=ean):
+        if one.days is not None and one.days[0] < days[1] and one.days[1] > days[0]:
+            told = {name: value for name, value in one.as_json().items() if name != "connection"}
+            try:
+                frames = without_values(home, one).frames
+            except InputError:
+                continue  # its file went while this was made
+            told["frames"] = [{"way": frame.as_json()["way"], "octets": frame.octets} for frame in frames]
+            found.append(told)
+    return found
 
 
 def _notice(home: Home) -> dict[str, object]:

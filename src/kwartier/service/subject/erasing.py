@@ -120,7 +120,11 @@ def erase(home: Home, wish: Wish, *, wall: Callable[[], float]) -> Answer:
         if not is_refused:
             _end_links(connection, name, wish.ean, decision, today)
             connection.execute(update(requests).where(requests.c.id == name).values(ean=None, due_at=due_at))
+        if not wish.has_claims:
+            # No law asks for the bytes of a visit, so they go also where the readings of these days have to stay.
+            home.traces.forget_within(connection, wish.ean, [wish.days], but=kept)
         home.log.append([records.decided(name, decision, at=at, by=wish.by, commitment=mark)])
+    home.traces.tidy(at=at)
     return Answer(request=name, decision=decision, due_at=due_at, receipt="" if is_refused else receipt)
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, select
 from kwartier.database import reading
 from kwartier.gate.purposes import purposes
 from kwartier.service.subject.rules import FIRST_DAY, Days
-from kwartier.tables import access_connections, accesses, visits
+from kwartier.tables import access_connections, accesses, meters, visits
 
 LAST_DAY = date(2106, 1, 1)
 ALL_DAYS = (FIRST_DAY, LAST_DAY)
@@ -117,7 +117,9 @@ def _grants(engine: Engine, ean: str) -> list[Use]:
 
 def _visits(engine: Engine, ean: str) -> list[Use]:
     """Visits in which personal data were asked for; ``detail`` says of which days, else it is the day before."""
-    query = select(visits).where(visits.c.ean == ean, visits.c.asked)
+    # By the meters that ever were there: visits are many, and found by their meter.
+    there = select(meters.c.meter).where(meters.c.ean == ean)
+    query = select(visits).where(visits.c.meter.in_(there), visits.c.ean == ean, visits.c.asked)
     with reading(engine) as connection:
         rows = connection.execute(query).all()
     return [

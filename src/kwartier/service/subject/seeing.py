@@ -71,7 +71,8 @@ class _ThroughGate:
         volumes: list[tuple[Volumes, Sequence[Link]]] = []
         for grant in self._grants(ean, start, end):
             readings += grant.readings()
-            volumes += grant.own_volumes(runs)
+            within = {day: run for day, run in runs.items() if grant.scope.start <= day < grant.scope.end}
+            volumes += grant.own_volumes(within)
         return Seen(readings=readings, volumes=volumes)
 
     def _grants(self, ean: str, start: date, end: date) -> Iterator[Grant]:

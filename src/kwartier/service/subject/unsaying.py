@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Engine, Table, and_, delete, select
 
 from kwartier.database import reading, writing
 from kwartier.store.erase import Doomed
-from kwartier.tables import findings, substitutes, validation_findings
+from kwartier.tables import findings, substitutes, validation_findings, validation_gaps
 
-ABOUT_READINGS = (findings, validation_findings, substitutes)
+ABOUT_READINGS = (findings, validation_findings, validation_gaps, substitutes)
 """What the database says of the readings of an id and a local day."""
 BATCH = 400
 """Ids in one statement."""

@@ -35,6 +35,8 @@ class Facts:
     capacity_wh: Registers = field(repr=False)
     transformer: Coded = field(repr=False)
     cohort: Coded = field(repr=False)
+    place: tuple[Coded, Coded] = field(repr=False)
+    """The grid area, and the radio cell."""
     drift_s: Registers = field(repr=False)
     exchanges: Mapping[str, tuple[Exchange, ...]] = field(repr=False)
     resets: Mapping[str, Sequence[date]]
@@ -101,7 +103,8 @@ def facts_of(home: Home, day: date, times: Times, found: Standing) -> Facts:
         capacity_wh=sizes[found.capacity.codes],
         transformer=found.transformer,
         cohort=found.kind,
-        drift_s=_drifts(home, found.meters, closes),
+        place=(found.grid_area, found.cell),
+        drift_s=_drifts(home, found.meters, closes + DAY_S),
         exchanges=_exchanges(home, day, times),
         resets=home.registry.metering_exchanged(
             day - timedelta(days=DAYS_AROUND), day + timedelta(days=DAYS_AROUND + 1)
@@ -109,10 +112,10 @@ def facts_of(home: Home, day: date, times: Times, found: Standing) -> Facts:
     )
 
 
-def _drifts(home: Home, meters: Names, closes: int) -> Registers:
-    """How far the clock of each meter was ahead at the visit after a moment."""
+def _drifts(home: Home, meters: Names, end: int) -> Registers:
+    """How far the clock of each meter was ahead, as was last known before a moment."""
     found = np.full(len(meters), NEVER_ASKED, np.int64)
-    named, ahead_s = home.visits.drifts_between(closes, closes + DAY_S)
+    named, ahead_s = home.visits.drifts_until(end)
     rows = places_in(meters, named)
     found[rows[rows != NOWHERE]] = ahead_s[rows != NOWHERE]
     return found

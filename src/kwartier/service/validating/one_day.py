@@ -7,12 +7,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from typing import NamedTuple
 
 import numpy as np
 
 from kwartier.gate.ids import Link, Links
 from kwartier.model import Bytes8, Missing, Quality, Registers, Stack, Times, Volumes
 from kwartier.service.validating import near, past
+from kwartier.service.validating.causes import Causes, Why, lacks
 from kwartier.service.validating.facts import LOOK_AHEAD, ONE_DAY, Facts, of_rows, texts_of
 from kwartier.service.validating.near import Columns
 from kwartier.service.validating.outages import outages
@@ -35,7 +37,16 @@ ASIDE_ROWS = 20_000
 BUFFER_DAYS = 10
 """For so many local days a visit may still fetch a row."""
 STILL_TO_COME = (Missing.NOT_RECEIVED, Missing.NOT_STORED, Missing.NOT_YET)
-Kept = tuple[list[Found], list[Put]]
+
+
+class Kept(NamedTuple):
+    """What is kept of some rows beside their volumes."""
+
+    found: list[Found]
+    put: list[Put]
+    links: Links
+    """What each row stands for."""
+    why: Why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +63,7 @@ class Given:
     opened: Columns = field(repr=False)
     others: Others
     profiles: MarketProfiles
+    causes: Causes
     manual: Sequence[Manual] = ()
     is_again: bool = False
     """Whether the day was looked at before."""
@@ -63,19 +75,19 @@ class OneDay:
     def __init__(self, given: Given, links: dict[int, Link]) -> None:
         self._given = given
         self._links = links
-        self._aside: list[tuple[Day, Verdicts]] = []
+        self._aside: list[tuple[Day, Verdicts, Links]] = []
         self.tally = Tally(is_again=given.is_again)
 
     def volumes(self, stacks: Iterator[tuple[Stack, Links]]) -> Iterator[tuple[Volumes, Kept]]:
         """What comes of stacks, and what was found in them; every row once, in another order."""
         for stack, links in stacks:
-            done, found = self._judged(stack, links)
-            yield self.tally.counted(done), (found, [])
-            if sum(len(day) for day, _ in self._aside) >= ASIDE_ROWS:
+            done, kept = self._judged(stack, links)
+            yield self.tally.counted(done), kept
+            if sum(len(day) for day, _, _ in self._aside) >= ASIDE_ROWS:
                 yield from self._filled()
         yield from self._filled()
 
-    def _judged(self, stack: Stack, links: Links) -> tuple[Volumes, list[Found]]:
+    def _judged(self, stack: Stack, links: Links) -> tuple[Volumes, Kept]:
         given = self._given
         placed = in_place(stack, given.times, given.facts.exchanges_of(links))
         around = self._around(placed.stack, links)
@@ -88,9 +100,11 @@ class OneDay:
         odd |= np.isin(stack.ids, np.array([one.reading for one in given.manual], np.int64))
         rows = np.flatnonzero(odd)
         if len(rows):
-            self._aside.append((only(day, rows), cut(verdicts, rows)))
+            self._aside.append((only(day, rows), cut(verdicts, rows), links.take(rows)))
             self._links.update(zip(stack.ids[rows].tolist(), links.take(rows), strict=True))
-        return made.only(np.flatnonzero(~odd)), _found(day, verdicts)
+        late, done = given.causes.late(stack, links)[~odd], np.flatnonzero(~odd)
+        why = Why(np.zeros(len(late), np.uint8), late)
+        return made.only(done), Kept(_found(day, verdicts), [], links.take(done), why)
 
     def _around(self, stack: Stack, links: Links) -> Around:
         given, facts = self._given, self._given.facts
@@ -115,15 +129,20 @@ class OneDay:
         """What was set aside, its gaps filled."""
         given, aside = self._given, self._aside
         self._aside = []
-        days = self._with_ends([day for day, _ in aside])
-        plans = [self._planned(day, verdicts) for day, (_, verdicts) in zip(days, aside, strict=True)]
+        days = self._with_ends([day for day, _, _ in aside])
+        plans = [self._planned(day, verdicts) for day, (_, verdicts, _) in zip(days, aside, strict=True)]
         history = given.others.volumes(past.merged([one.wanted for one in plans]), self._links)
-        for one in plans:
+        for one, (_, _, links) in zip(plans, aside, strict=True):
             here = set(one.day.stack.ids.tolist())
             manual = [by_hand for by_hand in given.manual if by_hand.reading in here]
             filled = fill(one, history, given.profiles, manual)
             made = volumes(one.day, one.rejected, filled)
-            yield self.tally.counted(made), ([], [_put(sub) for sub in filled.substitutes])
+            why = self._why(one.day, made, links)
+            yield self.tally.counted(made), Kept([], [_put(sub) for sub in filled.substitutes], links, why)
+
+    def _why(self, day: Day, made: Volumes, links: Links) -> Why:
+        causes = self._given.causes
+        return Why(lacks(day, made, causes.unread(links)), causes.late(day.stack, links))
 
     def _planned(self, day: Day, verdicts: Verdicts) -> Plan:
         still = np.zeros(len(day), np.bool_)

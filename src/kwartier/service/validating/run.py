@@ -21,7 +21,9 @@ from kwartier.gate.volumes import Versions
 from kwartier.market.market import Market
 from kwartier.model import Registers, Volumes
 from kwartier.service.home import Home
+from kwartier.service.validating.causes import Causes, Why, gaps_of, why_of
 from kwartier.service.validating.chosen import NOTHING, Again, Chosen, chosen_of
+from kwartier.service.validating.covered import Cohorts, Covered, keeping
 from kwartier.service.validating.facts import LOOK_AHEAD, ONE_DAY, Facts, facts_of
 from kwartier.service.validating.looks import Everybody, Looks, Rows, Some, of_full_length
 from kwartier.service.validating.manual import ByHand, by_hand
@@ -151,13 +153,16 @@ class _Turn:
             opened=looks.opened(),
             others=Others(self._grant, self._history, same=self._same, timezone=self._zone, run_of=self._run_of),
             profiles=MarketProfiles(Market(self._home.engine), self._day, revision, self._zone, links),
+            causes=self._causes(chosen),
             manual=agreed,
             is_again=chosen.links is not None,
         )
-        one, counts = OneDay(given, links), _Counts()
-        rows = self._rows(looks, facts, chosen, before, show)
-        version = self._home.open_validated().append(run, self._day, self._kept(run, one.volumes(rows), counts))
         is_first = chosen.links is None
+        one, counts = OneDay(given, links), _Counts()
+        covered = self._covered(facts, chosen)
+        rows = self._rows(looks, facts, chosen, before, show)
+        pieces = self._kept(run, one.volumes(rows), counts, covered)
+        version = self._home.open_validated().append(run, self._day, pieces)
         self._runs.finish(
             run,
             checks=one.tally.checks(given.parameters),
@@ -167,6 +172,7 @@ class _Turn:
             version=version,
             at=self._now,
             over=None if is_first else counts.ids,
+            also=keeping(run, self._day, covered, whole=is_first),
         )
         return Outcome(
             run=self._runs.demand(self._day),
@@ -179,12 +185,48 @@ class _Turn:
     def _rows_before(self) -> int:
         return 0 if self._last is None else self._last.rows
 
-    def _kept(self, run: int, pieces: Iterable[tuple[Volumes, Kept]], counts: "_Counts") -> Iterator[Volumes]:
-        for volumes, (found, put) in pieces:
-            self._runs.keep(run, self._day, found, put)
+    def _kept(
+        self,
+        run: int,
+        pieces: Iterable[tuple[Volumes, Kept]],
+        counts: "_Counts",
+        covered: Covered,
+    ) -> Iterator[Volumes]:
+        for volumes, (found, put, links, why) in pieces:
+            self._runs.keep(run, self._day, found, put, gaps_of(volumes.ids, why))
             counts.add(volumes, len(found), len(put))
+            covered.add(volumes, links, why)
             if len(volumes):
                 yield volumes
+
+    def _causes(self, chosen: Chosen) -> Causes:
+        """Why meters were not read, as far as the run is over them."""
+        few = None if chosen.links is None or len(chosen.links) > FEW else {one.meter for one in chosen.links}
+        return Causes(self._home.engine, self._day, self._zone, meters=few, earlier=self._earlier)
+
+    def _earlier(self, ids: Sequence[int]) -> dict[int, Why]:
+        """Why some readings lacked something as of the last run."""
+        if self._last is None:
+            return {}
+        return {one: why_of([gap]) for one, gap in self._runs.gaps(self._last, ids).items()}
+
+    def _covered(self, facts: Facts, chosen: Chosen) -> Covered:
+        """Counts from which what the chosen readings were before is taken away already."""
+        covered = Covered(self._zone, Cohorts(facts.meters, *facts.place, facts.cohort))
+        if not chosen.links or self._last is None:
+            return covered
+        ids = chosen.links.ids.tolist()
+        gaps = self._runs.gaps(self._last, ids)
+        if len(ids) > FEW:
+            before = self._grant.volumes(self._day, self._last.run)
+        else:
+            before = self._grant.look_up_volumes(ids, self._day, self._day + ONE_DAY, self._last.run)
+        for volumes, links in before:
+            rows = np.flatnonzero(np.isin(volumes.ids, chosen.links.ids))
+            some = volumes.only(rows)
+            why = why_of([gaps.get(one) for one in some.ids.tolist()])
+            covered.add(some, links.take(rows), why, sign=-1)
+        return covered
 
     def _latest(self, day: date) -> int | None:
         run = self._runs.latest(day)

@@ -5,19 +5,26 @@ the latest run of a day asks for the latest that was finished. The first run of 
 over those of which something is new; what was found of these before stands no longer, and is kept.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Table, and_, func, insert, select, update
 
 from kwartier import __version__
 from kwartier.database import insert_lines, reading, writing
 from kwartier.errors import StateError
-from kwartier.tables import STANDING, substitutes, validation_checks, validation_findings, validation_runs
+from kwartier.tables import (
+    STANDING,
+    substitutes,
+    validation_checks,
+    validation_findings,
+    validation_gaps,
+    validation_runs,
+)
 
 MAX_SHOWN_FINDINGS = 1_000_000
 """Findings of a day that are shown at once."""
@@ -84,6 +91,14 @@ class Put(NamedTuple):
     inputs: str
 
 
+class Gap(NamedTuple):
+    """Why a reading lacks quarters, and why it came late: words of :class:`~kwartier.service.reasons.Reason`, or empty."""
+
+    reading: int
+    lack: str
+    late: str
+
+
 class Runs:
     """The runs in one database."""
 
@@ -111,8 +126,8 @@ class Runs:
             added = insert(validation_runs).values(values).returning(validation_runs.c.run)
             return int(connection.execute(added).scalar_one())
 
-    def keep(self, run: int, day: date, found: Sequence[Found], put: Sequence[Put]) -> None:
-        """Findings and substitutes of some rows of a run."""
+    def keep(self, run: int, day: date, found: Sequence[Found], put: Sequence[Put], gaps: Sequence[Gap] = ()) -> None:
+        """Findings, substitutes and gaps of some rows of a run."""
         with writing(self._engine) as connection:
             insert_lines(
                 connection,
@@ -122,6 +137,12 @@ class Runs:
             )
             insert_lines(
                 connection, substitutes, ((run, f"{day}", *one) for one in put), columns=("run", "day", *Put._fields)
+            )
+            insert_lines(
+                connection,
+                validation_gaps,
+                ((run, f"{day}", *one) for one in gaps),
+                columns=("run", "day", *Gap._fields),
             )
 
     def finish(
@@ -133,13 +154,15 @@ class Runs:
         version: int,
         at: int,
         over: Integers | None = None,
+        also: Callable[[Connection], None] = lambda connection: None,
     ) -> None:
         """The run is whole, and what earlier ones found of the readings that it was ``over`` stands no longer; None: all.
 
-        ``counts``: rows, changed, findings, substitutes.
+        ``counts``: rows, changed, findings, substitutes. ``also``: what is stored in the same transaction.
         """
         with writing(self._engine) as connection:
-            for table in (validation_findings, substitutes):
+            also(connection)
+            for table in (validation_findings, substitutes, validation_gaps):
                 _supersede(connection, table, run, over)
             insert_lines(
                 connection,
@@ -193,6 +216,16 @@ class Runs:
             rows = connection.execute(query.limit(MAX_SHOWN_FINDINGS)).mappings().all()
         return [Found(**{name: row[name] for name in Found._fields}) for row in rows]
 
+    def gaps(self, run: Run, readings: Sequence[int]) -> dict[int, Gap]:
+        """The gaps of some readings as of a run."""
+        table, found = validation_gaps, dict[int, Gap]()
+        with reading(self._engine) as connection:
+            for first in range(0, len(readings), BATCH):
+                query = select(table).where(_stood(table, run), table.c.reading.in_(readings[first : first + BATCH]))
+                rows = connection.execute(query).mappings()
+                found.update((row["reading"], Gap(**{name: row[name] for name in Gap._fields})) for row in rows)
+        return found
+
     def put(self, run: Run, method: str = "") -> list[Put]:
         """The substitutes of a day as of a run, by reading; ``method``: those by one method."""
         table = substitutes
@@ -202,6 +235,31 @@ class Runs:
         with reading(self._engine) as connection:
             rows = connection.execute(query.limit(MAX_SHOWN_FINDINGS)).mappings().all()
         return [Put(**{name: row[name] for name in Put._fields}) for row in rows]
+
+    def of_readings(
+        self, readings: Sequence[int], runs: Mapping[date, Run]
+    ) -> tuple[list[tuple[date, Found]], list[tuple[date, Put]]]:
+        """Findings and substitutes of some readings, not too many, on the days of ``runs``, each as of its run, by day."""
+        found, put = (
+            self._of_readings(table, readings, runs) if readings and runs else []
+            for table in (validation_findings, substitutes)
+        )
+        return (
+            [(row["day"], Found(**{name: row[name] for name in Found._fields})) for row in found],
+            [(row["day"], Put(**{name: row[name] for name in Put._fields})) for row in put],
+        )
+
+    def _of_readings(self, table: Table, readings: Sequence[int], runs: Mapping[date, Run]) -> list[RowMapping]:
+        finished = select(validation_runs.c.run).where(validation_runs.c.finished_at.is_not(None))
+        query = select(table).where(
+            table.c.reading.in_(readings),
+            table.c.day >= min(runs),
+            table.c.day <= max(runs),
+            table.c.run.in_(finished),
+        )
+        with reading(self._engine) as connection:
+            rows = connection.execute(query.order_by(table.c.day, table.c.id)).mappings().all()
+        return [row for row in rows if row["day"] in runs and row["run"] <= runs[row["day"]].run < row["superseded"]]
 
 
 def _supersede(connection: Connection, table: Table, run: int, over: Integers | None) -> None:

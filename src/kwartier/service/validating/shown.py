@@ -3,18 +3,18 @@
 All of it goes through the gate, and is written down before it is shown.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import numpy as np
 
-from kwartier.clock import midnight
+from kwartier.clock import midnight, quarter_ends
 from kwartier.errors import StateError
 from kwartier.export.pictures.coverage import Coverage, Seen, coverage_of
 from kwartier.export.pictures.day_curve import DayCurve, curve_of
 from kwartier.gate.grant import Grant
-from kwartier.gate.ids import Link
+from kwartier.gate.ids import Ids, Link
 from kwartier.gate.policy import Asking, Scope
 from kwartier.model import Registers
 from kwartier.service.home import Home
@@ -32,10 +32,35 @@ class Findings:
     links: dict[int, Link]
 
 
-def findings(home: Home, day: date, *, actor: Asking, reason: str, code: str = "", method: str = "") -> Findings:
-    """What was found on a day, by rule or method where one is given. Raises ``StateError`` not-validated, ``Denied``."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfOne:
+    """The volumes of one meter at one connection on a local day, as of a run; columns go with ``ends`` (UTC seconds)."""
+
+    ean: str
+    meter: str
+    day: date
+    run: int
+    ends: Sequence[int]
+    energy_wh: Mapping[str, Sequence[int]] = field(repr=False)
+    quality: Mapping[str, Sequence[int]] = field(repr=False)
+
+
+def findings(
+    home: Home,
+    day: date,
+    *,
+    actor: Asking,
+    reason: str,
+    code: str = "",
+    method: str = "",
+    purpose: str | None = None,
+) -> Findings:
+    """What was found on a day, by rule or method where one is given. Raises ``StateError`` not-validated, ``Denied``.
+
+    ``purpose`` None: what validation itself is done for.
+    """
     runs = Runs(home.engine)
-    grant, run = _opened(home, day, day + ONE_DAY, actor, reason), runs.demand(day)
+    grant, run = _opened(home, day, day + ONE_DAY, actor, reason, purpose), runs.demand(day)
     found = [one for one in runs.found(run) if one.code.startswith(code)] if not method else []
     put = runs.put(run, method) if method or not code else []
     ids = sorted({one.reading for one in found} | {one.reading for one in put})
@@ -68,6 +93,34 @@ def coverage(home: Home, start: date, end: date, *, actor: Asking, reason: str) 
     return coverage_of(seen, home.settings.timezone, f"Quarters from {start} up to {end}")
 
 
+def volumes(
+    home: Home, ean: str, start: date, end: date, *, actor: Asking, purpose: str, reason: str, recipient: str = ""
+) -> list[OfOne]:
+    """The volumes of one connection on the validated days from ``start`` up to ``end``, by day and meter.
+
+    Raises ``InputError`` unknown-connection, and as the gate and its volumes do.
+    """
+    scope = Scope(start=start, end=end)
+    grant = home.gate.open(actor=actor, purpose=purpose, scope=scope, reason=reason, recipient=recipient)
+    home.registry.demand_connection(ean)
+    ids = sorted(Ids(home.engine).of_connection(ean, range(start.year, end.year + 1)).values())
+    runs, found = Runs(home.engine).days(), []
+    for shown, links in grant.look_up_volumes(ids, start, end) if ids else ():
+        ends = quarter_ends(shown.day, shown.day + ONE_DAY, home.settings.timezone)[1:].tolist()
+        for row, link in enumerate(links):
+            one = OfOne(
+                ean=link.ean,
+                meter=link.meter,
+                day=shown.day,
+                run=runs[shown.day].run if shown.day in runs else 0,
+                ends=ends,
+                energy_wh={name: column[row].tolist() for name, column in shown.energy_wh.items()},
+                quality={name: column[row].tolist() for name, column in shown.quality.items()},
+            )
+            found.append(one)
+    return sorted(found, key=lambda one: (one.day, one.meter))
+
+
 def _seen(home: Home, grant: Grant, day: date, run: Run, eans: frozenset[str]) -> Iterator[Seen]:
     late = _late(grant, day, midnight(day + timedelta(days=2), home.settings.timezone))
     for volumes, links in grant.volumes(day, run.run):
@@ -81,6 +134,6 @@ def _late(grant: Grant, day: date, since: int) -> Registers:
     return np.concatenate([np.zeros(0, np.int64), *found])
 
 
-def _opened(home: Home, start: date, end: date, actor: Asking, reason: str) -> Grant:
-    scope = Scope(start=start, end=end)
-    return home.gate.open(actor=actor, purpose=home.settings.validate_purpose, scope=scope, reason=reason)
+def _opened(home: Home, start: date, end: date, actor: Asking, reason: str, purpose: str | None = None) -> Grant:
+    scope, own = Scope(start=start, end=end), home.settings.validate_purpose
+    return home.gate.open(actor=actor, purpose=own if purpose is None else purpose, scope=scope, reason=reason)

@@ -1,0 +1,34 @@
+"""The first page: how yesterday's night stands, and where everything is. Who is not signed in signs in here."""
+
+from datetime import date
+
+from fastapi import APIRouter
+from starlette.requests import Request
+
+from kwartier import __version__
+from kwartier.gate.policy import Asking
+from kwartier.service import telling
+from kwartier.service.night import stands, yesterday
+from kwartier.web.desk import STAFF, Desk, desk_of
+from kwartier.web.screens.screen import Facts, screen
+from kwartier.web.screens.sign_in import ways_in
+
+router = APIRouter()
+
+
+@screen(router, "/", "first.html")
+def first(request: Request) -> Facts:
+    """What there is to see, for who asks; nothing of it is about one connection."""
+    desk, actor = desk_of(request), request.state.actor
+    facts: dict[str, object] = {"version": __version__, "night": None, "day": None, **ways_in(desk)}
+    if actor is not None:
+        day = yesterday(desk.wall(), desk.home.settings.timezone)
+        facts |= {"day": f"{day}", "night": _night(desk, actor, day)}
+    return facts
+
+
+def _night(desk: Desk, actor: Asking, day: date) -> Facts | None:
+    if actor.roles.isdisjoint(STAFF):
+        return None
+    found = stands(desk.home, day)
+    return None if found is None else telling.night(day, found[0], running=found[1])
