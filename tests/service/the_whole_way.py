@@ -45,7 +45,7 @@ from tests.somebody import TESTER
 ONE_DAY = timedelta(days=1)
 EARLY_S = 60
 """A night is planned this long before its window opens."""
-WINDOW_S = 600
+WINDOW_S = 180
 DAYS_A_VISIT = 9
 """As many whole days as a buffer of 960 rows holds in the night after the last of them."""
 LOSS_WH, UNMETERED_WH = 11, 6

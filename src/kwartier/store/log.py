@@ -46,14 +46,7 @@ class Log:
         self.root.mkdir(parents=True, exist_ok=True)
         _mend(self.root / LOG)
         self._schema = Schema.from_arrow(kind.table)
-        self._table = DeltaTable.create(
-            self.root,
-            self._schema,
-            mode="ignore",
-            partition_by=["day"],
-            configuration={**CONFIGURATION, ENCRYPTION: said},
-            raise_if_key_not_exists=False,
-        )
+        self._table = self._opened(said)
         self.version = self._table.version()
         """As it was last seen."""
         self.stays = False
@@ -63,6 +56,19 @@ class Log:
         found = self._table.metadata().configuration.get(ENCRYPTION)
         if found != said:
             raise StateError("other-encryption", f"the readings in {self.root} have encryption {found!r}, not {said!r}")
+
+    def _opened(self, encryption: str) -> DeltaTable:
+        # Made where it is there already, it would be loaded twice: a look at a table costs what its log is long.
+        if any((self.root / LOG).glob("*.json")):
+            return DeltaTable(self.root)
+        return DeltaTable.create(
+            self.root,
+            self._schema,
+            mode="ignore",
+            partition_by=["day"],
+            configuration={**CONFIGURATION, ENCRYPTION: encryption},
+            raise_if_key_not_exists=False,
+        )
 
     def refresh(self) -> None:
         """See what others committed."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from kwartier.simulate.virtual.loop import VirtualLoop
+from kwartier.simulate.virtual.loop import VirtualLoop, _Jump
 from kwartier.simulate.virtual.network import PROCESS, Piece
 
 
@@ -66,6 +66,26 @@ def test_hours_pass_at_once_and_timers_keep_their_order() -> None:
         assert loop.time() == pytest.approx(7200)
         assert order == ["first", "second", "third"]
 
+    run(work)
+
+
+def test_years_pass_as_hours_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After 194 days a float of seconds is coarser than the clock that asyncio thinks it has."""
+    looked, select = 0, _Jump.select
+
+    def counted(self: _Jump, wait_s: float | None = None) -> object:
+        nonlocal looked
+        looked += 1
+        assert looked < 10_000, "time stands still"
+        return select(self, wait_s)
+
+    async def work(loop: VirtualLoop) -> None:
+        for _ in range(2 * 366):
+            await asyncio.sleep(86_400.1)
+            await asyncio.sleep(0.3)
+        assert loop.time() == pytest.approx(2 * 366 * 86_400.4)
+
+    monkeypatch.setattr(_Jump, "select", counted)
     run(work)
 
 

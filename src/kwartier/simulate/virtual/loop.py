@@ -15,6 +15,10 @@ from kwartier.simulate.virtual.network import Network, Server
 Answer = TypeVar("Answer")
 Words = TypeVarTuple("Words")
 
+RESOLUTION_S = 1e-6
+"""Timers so near to each other are of one moment. It has to be more than what a float can tell apart after years of seconds:
+a timer whose moment has come, and that is not seen to be due, is waited for in no time and for ever."""
+
 
 class _Jump(selectors.SelectSelector):
     """Waits by moving the time on."""
@@ -37,6 +41,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._jump = _Jump()
         super().__init__(self._jump)
+        self._clock_resolution = RESOLUTION_S
         self.network = Network(self)
 
     def time(self) -> float:
