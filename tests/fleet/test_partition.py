@@ -94,6 +94,7 @@ OPERATIONS: dict[str, Callable[[Registry, Path], None]] = {
     "standing_on": lambda registry, _: empty(
         [one for one in registry.standing_on(DAY).meters.tolist() if one != b"O1"]
     ),
+    "page": lambda registry, _: empty([one for one in registry.page(DAY, limit=2) if one.meter != "O1"]),
     "kinds": lambda registry, _: empty(list(registry.kinds([THEIRS], DAY))),
     "meters_of": lambda registry, _: empty(registry.meters_of(ean(2), DAY, NEXT)),
     "list": lambda registry, _: listed(registry),

@@ -26,7 +26,7 @@ def coded(texts: Sequence[str]) -> Coded:
 
 def cohorts(meters: Sequence[str]) -> Cohorts:
     area, cell, kind = (coded([FLEET[one][axis] for one in meters]) for axis in range(3))
-    return Cohorts(names_of(meters), area, cell, kind)
+    return Cohorts(meters=names_of(meters), area=area, cell=cell, kind=kind)
 
 
 @pytest.mark.parametrize("meters", [tuple(FLEET), ("m3",), ()])

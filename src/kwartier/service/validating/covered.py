@@ -74,7 +74,7 @@ class Cohort(NamedTuple):
     counts: Counts
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cohorts:
     """What meters, by name, belong to: the grid area and the cell of each, and its kind: supplier and firmware."""
 

@@ -212,7 +212,8 @@ class _Turn:
 
     def _covered(self, facts: Facts, chosen: Chosen) -> Covered:
         """Counts from which what the chosen readings were before is taken away already."""
-        covered = Covered(self._zone, Cohorts(facts.meters, *facts.place, facts.cohort))
+        area, cell = facts.place
+        covered = Covered(self._zone, Cohorts(meters=facts.meters, area=area, cell=cell, kind=facts.cohort))
         if not chosen.links or self._last is None:
             return covered
         ids = chosen.links.ids.tolist()

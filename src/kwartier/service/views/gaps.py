@@ -175,7 +175,8 @@ def _members(home: Home, key: Key, day: date) -> tuple[Cohorts, list[Link]]:
         are_in &= np.array([one == text for one in column.texts], np.bool_)[column.codes]
     named = zip(found.eans[are_in].tolist(), found.meters[are_in].tolist(), strict=True)
     members = [Link(ean.decode(), meter.decode(), day.year) for ean, meter in named]
-    return Cohorts(found.meters, found.grid_area, found.cell, found.kind), members
+    cohorts = Cohorts(meters=found.meters, area=found.grid_area, cell=found.cell, kind=found.kind)
+    return cohorts, members
 
 
 def _of_hours(
