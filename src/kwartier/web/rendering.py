@@ -37,7 +37,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"number": number, "kwh": kwh, "share": share, "points": points, "moment": moment, "day": day}
-    made.filters |= {"signed": signed, "stamp": figures.stamp}
+    made.filters |= {"thousandths": kwh, "signed": signed, "stamp": figures.stamp}
     made.globals |= {"file": loaded.address, "drawing_styles": loaded.drawing_styles, **figures.FIGURES}
     return made
 
@@ -105,7 +105,7 @@ def signed(value: int) -> str:
 
 
 def kwh(energy_wh: int, language: str = "nl") -> str:
-    """Watt-hours in kWh, exactly."""
+    """Watt-hours in kWh, exactly; or milliseconds in seconds (``thousandths``)."""
     whole, rest = divmod(abs(energy_wh), 1_000)
     sign = "\N{MINUS SIGN}" if energy_wh < 0 else ""
     return f"{sign}{number(whole)}{_point(language)}{rest:03d}"
