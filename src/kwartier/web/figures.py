@@ -207,7 +207,7 @@ def _layout(chart: ChartTold, words: Words) -> Mapping[str, object]:
         },
         "yaxis": {
             "title": {"text": words("chart.unit")},
-            "tickformat": ",d",
+            "tickformat": ",~f",
             "rangemode": "tozero",
             "ticks": "outside",
             "tickcolor": _colour(FAINT),
