@@ -57,7 +57,8 @@ def test_the_colours_of_pages_are_those_of_pictures() -> None:
     for kind in Kind:
         assert f".swatch.{kind}" in own
         assert colour(kind) == f"var(--{MARKS[kind].ink.name})"
-        json.dumps(marker(kind))
+        pattern = json.loads(json.dumps(marker(kind)))["pattern"]
+        assert pattern["fgcolor"] != pattern["bgcolor"], "a hatching is seen on its ground"
 
 
 def test_a_file_is_kept_for_good_under_the_address_of_its_content(here: Served) -> None:

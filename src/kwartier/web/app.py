@@ -21,10 +21,11 @@ from starlette.responses import Response
 
 from kwartier import __version__
 from kwartier.service.home import Home
+from kwartier.service.views.settlement import Shelf
 from kwartier.web import loaded, metrics
 from kwartier.web.answering import Caught, raised_by_framework
 from kwartier.web.api import ROUTES
-from kwartier.web.desk import Desk, elapsed, guarded
+from kwartier.web.desk import Desk, Gates, elapsed, guarded
 from kwartier.web.events import Feeds
 from kwartier.web.limits import Limited, limits
 from kwartier.web.logs import Journal, Observed, journal
@@ -70,6 +71,8 @@ def create_app(
         feeds=Feeds(counted=counted.streams.set),
         metrics=counted,
         journal=journal(sys.stderr if out is None else out),
+        shelf=Shelf(home),
+        gates=Gates(home, wall),
         is_secure=address.startswith("https://"),
     )
     app = routed(lifespan=_lifespan)

@@ -5,6 +5,7 @@ proved who they are, ``asked: Asked`` for a purpose and a reason. What is not na
 form, which :func:`guarded` demands of everything that changes something, whoever forgets it.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -17,9 +18,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from kwartier.errors import Denied, InputError, SecurityError
+from kwartier.gate.grant import Gate
 from kwartier.gate.policy import Asking
 from kwartier.service.home import Home
 from kwartier.service.identity import who_is
+from kwartier.service.views.settlement import Shelf
 from kwartier.web.events import Feeds
 from kwartier.web.limits import Limits, address_of
 from kwartier.web.logs import Journal
@@ -58,6 +61,9 @@ class Desk:
     feeds: Feeds
     metrics: Metrics
     journal: Journal = field(repr=False)
+    shelf: Shelf = field(repr=False)
+    """Sums of settlement that pages have shown."""
+    gates: "Gates" = field(repr=False)
     is_secure: bool = False
     """Whether browsers reach it over TLS alone, so that its cookies need it."""
 
@@ -65,6 +71,19 @@ class Desk:
     def now(self) -> int:
         """UTC seconds."""
         return int(self.wall())
+
+    @property
+    def gate(self) -> Gate:
+        """The gate of the thread that asks."""
+        return self.gates.gate
+
+
+class Gates(threading.local):
+    """A gate for each thread, which it keeps with its tables open; ``wall`` gives UTC seconds."""
+
+    def __init__(self, home: Home, wall: Callable[[], float]) -> None:
+        super().__init__()
+        self.gate = home.gate_at(wall)
 
 
 def desk_of(request: Request) -> Desk:

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kwartier.errors import InputError
-from kwartier.export.pictures.palette import INKS, Scheme
+from kwartier.export.pictures.palette import INKS, PLACES, Scheme
 
 FOLDER = "static"
 TYPES: Mapping[str, str] = {
@@ -83,7 +83,7 @@ def palette() -> str:
     """The inks as variables of a stylesheet: by day, by night where that is preferred or chosen, and on paper."""
 
     def of(scheme: Scheme) -> str:
-        return " ".join(f"--{ink.name}: {ink.of(scheme)};" for ink in INKS)
+        return " ".join(f"--{ink.name}: {ink.of(scheme)};" for ink in (*INKS, *PLACES))
 
     light, dark = of(Scheme.LIGHT), of(Scheme.DARK)
     return "\n".join(

@@ -27,9 +27,10 @@ def colour(kind: Kind) -> str:
 def marker(kind: Kind) -> Mapping[str, object]:
     """How bars of a kind are filled: with its ink and its hatching; what is open is outlined."""
     mark = MARKS[kind]
-    hatch = {"color": colour(kind), "pattern": {"shape": mark.hatch[:1], "fgcolor": f"var(--{PAPER.name})"}}
     if not mark.is_open:
-        return hatch
+        # Without a ground of its own the library lets the paper show through, and a hatching in its colour is nothing.
+        pattern = {"shape": mark.hatch[:1], "fgcolor": f"var(--{PAPER.name})", "bgcolor": colour(kind)}
+        return {"color": colour(kind), "pattern": pattern}
     open_hatch = {"shape": mark.hatch[:1], "fgcolor": colour(kind), "bgcolor": f"var(--{PAPER.name})"}
     return {"color": colour(kind), "pattern": open_hatch, "line": {"color": colour(kind), "width": 1}}
 

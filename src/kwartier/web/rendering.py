@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 
 from kwartier import clock
 from kwartier.gate.policy import Asking
-from kwartier.web import loaded
+from kwartier.web import figures, loaded
 from kwartier.web.desk import desk_of
 from kwartier.web.sessions import SESSION, START, fresh
 from kwartier.web.words import Language, Words, language_of, words_of
@@ -36,8 +36,9 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"number": number, "kwh": kwh, "share": share, "moment": moment, "day": day}
-    made.globals |= {"file": loaded.address, "drawing_styles": loaded.drawing_styles}
+    made.filters |= {"number": number, "kwh": kwh, "share": share, "points": points, "moment": moment, "day": day}
+    made.filters |= {"thousandths": kwh, "signed": signed, "stamp": figures.stamp}
+    made.globals |= {"file": loaded.address, "drawing_styles": loaded.drawing_styles, **figures.FIGURES}
     return made
 
 
@@ -81,6 +82,7 @@ def rendered(request: Request, template: str, facts: Facts) -> str:
                 "actor": None if actor is None else {"name": actor.name, "roles": sorted(actor.roles)},
                 "csrf": desk.sessions.token(cookie),
                 "here": request.url.path,
+                "whole": f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path,
                 "timezone": desk.home.settings.timezone,
                 "navigation": [one for one in NAVIGATION if actor is not None and one.is_for(actor)],
             }
@@ -97,8 +99,13 @@ def number(value: int, language: str = "nl") -> str:
     return f"{value:,}".replace(",", _SPACE)
 
 
+def signed(value: int) -> str:
+    """A difference: its sign, and a whole number."""
+    return f"{'+' if value > 0 else ''}{number(value)}".replace("-", "\N{MINUS SIGN}")
+
+
 def kwh(energy_wh: int, language: str = "nl") -> str:
-    """Watt-hours in kWh, exactly."""
+    """Watt-hours in kWh, exactly; or milliseconds in seconds (``thousandths``)."""
     whole, rest = divmod(abs(energy_wh), 1_000)
     sign = "\N{MINUS SIGN}" if energy_wh < 0 else ""
     return f"{sign}{number(whole)}{_point(language)}{rest:03d}"
@@ -110,6 +117,14 @@ def share(part: float | None, language: str = "nl") -> str:
         return "\N{EN DASH}"
     whole, tenth = divmod(int(part * 1_000 + 1e-9), 10)
     return f"{whole}{_point(language)}{tenth}{_SPACE}%"
+
+
+def points(basis_points: int | None, language: str = "nl") -> str:
+    """Basis points in per cent, exactly; of nothing: a dash."""
+    if basis_points is None:
+        return "\N{EN DASH}"
+    whole, rest = divmod(basis_points, 100)
+    return f"{number(whole)}{_point(language)}{rest:02d}{_SPACE}%"
 
 
 def moment(seconds: int, timezone: str) -> str:

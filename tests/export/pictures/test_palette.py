@@ -1,6 +1,6 @@
 """The inks of pictures: readable in the light, in the dark, without colours and by those who see other ones."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +13,15 @@ from kwartier.export.pictures.palette import (
     MARK_CONTRAST,
     MARKS,
     PAPER,
+    PATTERNS,
+    PLACES,
     TEXT,
     TEXT_CONTRAST,
     Scheme,
     contrast,
     luminance,
+    pattern_of,
+    place_of,
 )
 
 MACHADO = {
@@ -81,3 +85,15 @@ def test_each_ink_has_one_colour_and_one_name() -> None:
     """A page turns colours into names, so no two inks may share one."""
     assert len({ink.light for ink in INKS}) == len({ink.name for ink in INKS}) == len(INKS)
     assert set(MARKS) == set(KINDS)
+
+
+@pytest.mark.parametrize("scheme", Scheme)
+def test_each_place_stands_out_from_the_paper(scheme: Scheme) -> None:
+    assert all(contrast(ink.of(scheme), PAPER.of(scheme)) >= MARK_CONTRAST for ink in PLACES)
+    assert not {ink.of(scheme) for ink in PLACES} & {ink.of(scheme) for ink in INKS}
+
+
+def test_no_two_of_many_places_look_the_same_and_neighbours_differ_in_both() -> None:
+    looks = [(place_of(place).name, pattern_of(place)) for place in range(len(PLACES) * len(PATTERNS))]
+    assert len(set(looks)) == len(looks)
+    assert all(one[0] != other[0] and one[1] != other[1] for one, other in pairwise(looks))

@@ -113,6 +113,34 @@ MARKS: Mapping[Kind, Mark] = MappingProxyType(
 )
 INKS = (PAPER, TEXT, FAINT, LINE, *(mark.ink for mark in MARKS.values()))
 
+PLACES = tuple(
+    Ink(name=f"place-{name}", light=light, dark=dark)
+    for name, light, dark in (
+        ("a", "#3b5b92", "#8aaae0"),
+        ("b", "#b07d0a", "#e0b44a"),
+        ("c", "#4f7a22", "#a3cc6c"),
+        ("d", "#96466f", "#dd95ba"),
+        ("e", "#23808f", "#6fcbd8"),
+        ("f", "#a0522d", "#e39a72"),
+        ("g", "#6a66c2", "#b0aef5"),
+        ("h", "#4d5560", "#b9c1ca"),
+    )
+)
+"""The inks of series of one kind - parties, areas - by their place among them. There are more of these than inks that are told
+apart at a glance, so that each place has a pattern besides (:func:`pattern_of`)."""
+PATTERNS = ("", "/", "x", "-", ".", "\\", "+", "|")
+"""Hatchings of bars, as ``Mark.hatch`` has them; the first is solid."""
+
+
+def place_of(place: int) -> Ink:
+    """The ink of a place: 0, 1, ..."""
+    return PLACES[place % len(PLACES)]
+
+
+def pattern_of(place: int) -> str:
+    """Its hatching: neighbours have another one, and the second of an ink has another than its first."""
+    return PATTERNS[(place + place // len(PLACES)) % len(PATTERNS)]
+
 
 def contrast(one: str, other: str) -> float:
     """How far two colours stand apart: from 1 (the same) to 21 (black and white), as WCAG 2.2 has it."""

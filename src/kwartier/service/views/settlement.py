@@ -201,11 +201,13 @@ def settlement_page(
     actor: Asking,
     reason: str,
     at: int,
+    purpose: str | None = None,
     shelf: Shelf | None = None,
 ) -> SettlementPage:
     """The page of ``day``: of a ``version``, else of the latest, held ``against`` an earlier one, else the one before it.
 
-    ``at``: now, in UTC seconds; ``shelf``: one of this home that is kept from page to page.
+    ``at``: now, in UTC seconds; ``purpose``: what somebody says that they look for, else that of
+    settlement; ``shelf``: one of this home that is kept from page to page.
     Raises ``InputError`` no-such-version, bad-day, bad-argument; ``StateError`` settlement-altered; ``Denied`` with the code of
     the rule of the gate that says no.
     """
@@ -216,7 +218,7 @@ def settlement_page(
     shown = None
     if told is not None:
         earlier = _earlier(store, told, against)
-        opened(home, day, actor=actor, reason=reason, at=at)
+        opened(home, day, actor=actor, reason=reason, at=at, purpose=purpose)
         settled = store.settled if shelf is None else shelf.settled
         before = None if earlier is None else settled(day, earlier)
         shown = _shown(settled(day, told.version), told, before, earlier, axis(day, day + ONE_DAY, zone), area)
@@ -226,6 +228,24 @@ def settlement_page(
         calendar=calendar,
         versions=tuple(version_shown(one, zone) for one in reversed(made)),
         shown=shown,
+        exports=_exports(home, day, None if told is None else told.version),
+    )
+
+
+def day_page(home: Home, day: date, *, version: int | None = None, at: int) -> SettlementPage:
+    """The same without any sum, for which nobody needs a grant: ``shown`` is None.
+
+    Raises ``InputError`` no-such-version, bad-day.
+    """
+    zone, store = home.settings.timezone, Versions(home.engine)
+    made = store.versions(day)
+    told = _chosen(store, day, made, version)
+    return SettlementPage(
+        day=day,
+        timezone=zone,
+        calendar=calendar_of(day, made, today=local_day(at, zone)),
+        versions=tuple(version_shown(one, zone) for one in reversed(made)),
+        shown=None,
         exports=_exports(home, day, None if told is None else told.version),
     )
 

@@ -17,6 +17,12 @@ function coloured(value, style) {
   return value;
 }
 
+// What local clocks showed at each quarter is said once for all series. A line has its opening besides.
+function told(trace, quarters) {
+  if (!quarters || !trace.hovertemplate) return trace;
+  return { ...trace, hovertext: trace.y.length > quarters.length ? [quarters[0], ...quarters] : quarters };
+}
+
 function draw(place, figure) {
   const style = getComputedStyle(document.documentElement);
   const ground = { paper_bgcolor: "var(--paper)", plot_bgcolor: "var(--paper)", font: { color: "var(--text)" } };
@@ -25,8 +31,9 @@ function draw(place, figure) {
   const layout = { margin: { t: 16, r: 16 }, ...ground, ...given };
   layout.xaxis = { ...axis, ...given.xaxis };
   layout.yaxis = { ...axis, ...given.yaxis };
+  const data = figure.data.map((trace) => told(trace, figure.quarters));
   const config = { displaylogo: false, responsive: true, displayModeBar: false };
-  Plotly.react(place, coloured(figure.data, style), coloured(layout, style), config);
+  Plotly.react(place, coloured(data, style), coloured(layout, style), config);
 }
 
 async function load(place) {
@@ -45,7 +52,33 @@ function redraw() {
   for (const [place, figure] of DRAWN) draw(place, figure);
 }
 
+function shown(place) {
+  const figure = JSON.parse(place.dataset.figure);
+  delete place.dataset.figure;
+  DRAWN.set(place, figure);
+  draw(place, figure);
+}
+
+// Paper is white, and as wide as paper is.
+const PAPER_WIDTH = 680;
+let theme = "";
+
+function onPaper() {
+  const root = document.documentElement;
+  theme = root.dataset.theme;
+  root.dataset.theme = "light";
+  for (const [place, figure] of DRAWN) draw(place, { ...figure, layout: { ...figure.layout, width: PAPER_WIDTH } });
+}
+
+function onScreen() {
+  document.documentElement.dataset.theme = theme;
+  redraw();
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   for (const place of document.querySelectorAll("[data-chart]")) load(place);
+  for (const place of document.querySelectorAll("[data-figure]")) shown(place);
+  addEventListener("beforeprint", onPaper);
+  addEventListener("afterprint", onScreen);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 });
