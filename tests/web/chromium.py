@@ -24,7 +24,7 @@ from tests.web.installation import PASSWORD
 
 WAIT_S = 20.0
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-SIZES = {"phone": (390, 844), "desktop": (1280, 900)}
+SIZES = {"narrow": (360, 740), "phone": (390, 844), "desktop": (1280, 900)}
 VIOLATIONS = """document.addEventListener("securitypolicyviolation",
     (event) => console.error("policy", event.violatedDirective, event.blockedURI, event.sourceFile))"""
 

@@ -15,12 +15,15 @@ from typing import TextIO
 import anyio.to_thread
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from kwartier import __version__
 from kwartier.service.home import Home
+from kwartier.service.night_control import NightControl
+from kwartier.service.views.tonight import Nights
 from kwartier.web import loaded, metrics
 from kwartier.web.answering import Caught, raised_by_framework
 from kwartier.web.api import ROUTES
@@ -70,6 +73,8 @@ def create_app(
         feeds=Feeds(counted=counted.streams.set),
         metrics=counted,
         journal=journal(sys.stderr if out is None else out),
+        nights=Nights(home, wall=wall),
+        control=NightControl(home, wall=wall),
         is_secure=address.startswith("https://"),
     )
     app = routed(lifespan=_lifespan)
@@ -121,7 +126,10 @@ def _layered(app: FastAPI, desk: Desk, hosts: Collection[str]) -> None:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
     yield
-    app.state.desk.feeds.close()
+    desk: Desk = app.state.desk
+    desk.feeds.close()
+    # A night that was started here ends with this server; where that takes a while, it has begun in serving.py.
+    await run_in_threadpool(desk.control.close)
 
 
 def journal_of(app: FastAPI) -> Journal:

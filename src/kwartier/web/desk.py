@@ -20,6 +20,8 @@ from kwartier.errors import Denied, InputError, SecurityError
 from kwartier.gate.policy import Asking
 from kwartier.service.home import Home
 from kwartier.service.identity import who_is
+from kwartier.service.night_control import NightControl
+from kwartier.service.views.tonight import Nights
 from kwartier.web.events import Feeds
 from kwartier.web.limits import Limits, address_of
 from kwartier.web.logs import Journal
@@ -58,6 +60,8 @@ class Desk:
     feeds: Feeds
     metrics: Metrics
     journal: Journal = field(repr=False)
+    nights: Nights = field(repr=False)
+    control: NightControl = field(repr=False)
     is_secure: bool = False
     """Whether browsers reach it over TLS alone, so that its cookies need it."""
 

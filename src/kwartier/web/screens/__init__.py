@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 
 from kwartier.gate.policy import Asking
-from kwartier.web.screens import first, preferences, sign_in
+from kwartier.web.desk import STAFF
+from kwartier.web.screens import first, preferences, sign_in, tonight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,5 +28,13 @@ class Way:
         return not self.roles or not self.roles.isdisjoint(actor.roles)
 
 
-SCREENS: Sequence[APIRouter] = (first.router, sign_in.router, preferences.router)
-NAVIGATION: Sequence[Way] = (Way(address="/", text="nav.first"),)
+SCREENS: Sequence[APIRouter] = (
+    first.router,
+    sign_in.router,
+    preferences.router,
+    tonight.router,
+)
+NAVIGATION: Sequence[Way] = (
+    Way(address="/", text="nav.first"),
+    Way(address="/tonight", text="nav.tonight", roles=STAFF),
+)
