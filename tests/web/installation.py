@@ -67,14 +67,18 @@ def installed(folder: Path) -> Path:
     """The village, settled once, with its people."""
     with village(folder) as there:
         settle(there.home, DAY, actor=TESTER, reason="test", at=there.at)
-        known = Accounts(there.home.engine, simulated=lambda: True, cost=CHEAP)
-        for name in PEOPLE:
-            known.add(name, PASSWORD, by="os:test", at=there.at)
-        path = there.home.path
+        with_people(there.home, there.at)
+        return there.home.path
+
+
+def with_people(home: Home, at: int) -> None:
+    """Accounts for everybody, from the next time that the home is opened."""
+    known = Accounts(home.engine, simulated=lambda: True, cost=CHEAP)
+    for name in PEOPLE:
+        known.add(name, PASSWORD, by="os:test", at=at)
     lines = "".join(f'"account:{name}" = {list(roles)!r}\n' for name, roles in PEOPLE.items() if roles)
-    with (path / "kwartier.toml").open("a", encoding="utf-8") as out:
+    with (home.path / "kwartier.toml").open("a", encoding="utf-8") as out:
         out.write("\n[roles]\n" + lines.replace("'", '"'))
-    return path
 
 
 @contextmanager

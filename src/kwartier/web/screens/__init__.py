@@ -12,7 +12,7 @@ from fastapi import APIRouter
 
 from kwartier.gate.policy import Asking
 from kwartier.web.desk import STAFF
-from kwartier.web.screens import first, preferences, sign_in, tonight
+from kwartier.web.screens import first, gaps, preferences, sign_in, tonight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +33,10 @@ SCREENS: Sequence[APIRouter] = (
     sign_in.router,
     preferences.router,
     tonight.router,
+    gaps.router,
 )
 NAVIGATION: Sequence[Way] = (
     Way(address="/", text="nav.first"),
     Way(address="/tonight", text="nav.tonight", roles=STAFF),
+    Way(address="/gaps", text="nav.gaps", roles=STAFF),
 )
