@@ -1,6 +1,8 @@
 """Nights that are started, stopped and resumed from beside, over a street of simulated meters: processes of their own."""
 
+import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,15 +12,15 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
 from kwartier.collect.due import Dues, State
 from kwartier.collect.lease import LEASE_S, holder
-from kwartier.database import writing
+from kwartier.database import reading, writing
 from kwartier.errors import KwartierError
 from kwartier.service.home import Home, create_home, open_home
 from kwartier.service.night_control import FILE_NAME, NightControl, Order
-from kwartier.tables import leases, nights
+from kwartier.tables import accesses, leases, nights
 from kwartier.who.actor import Actor
 from tests.service.street import installed, street
 from tests.somebody import TESTER
@@ -204,6 +206,21 @@ def test_a_day_that_is_not_over_and_a_window_that_is_are_refused_before_anything
         control.start(Order(day=date(2026, 1, 1)), TESTER)
     with refused("night-not-running"):
         control.stop(TESTER)
+
+
+def test_why_a_night_was_stopped_is_kept_with_it_and_written_down_once_it_was_told(empty: Home) -> None:
+    control = NightControl(empty)
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as night:
+        row = {"day": f"{DAY}", "workers": 1, "at_once": True, "reason": "", "actor": "a", "started_at": 1}
+        (empty.path / FILE_NAME).write_text(json.dumps({**row, "process": holder(night.pid)}))
+        control.stop(TESTER, reason="works on the network")
+        assert night.wait(PATIENCE_S) == -signal.SIGTERM
+    last = control.last()
+    assert last is not None
+    assert (last.stopped_by, last.stopping_reason) == (TESTER.name, "works on the network")
+    with reading(empty.engine) as connection:
+        found = connection.execute(select(accesses.c.actor, accesses.c.purpose, accesses.c.reason)).all()
+    assert found == [(TESTER.name, "settlement", "stopped: works on the network")]
 
 
 def test_a_file_of_another_boot_or_none_at_all_is_no_run(empty: Home) -> None:

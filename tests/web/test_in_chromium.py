@@ -24,7 +24,10 @@ TRIED = """{% extends "layout.html" %}{% import "charts.html" as charts %}
 {{ charts.legend(t, kinds) }}
 <section data-live="/tried/events" data-topic="tried"><span id="told" data-fact="deep.count"></span>
 <span id="part" data-fact="deep.part" data-form="share"></span></section>{% endblock %}"""
-LOOKS: Sequence[tuple[Literal["light", "dark"], str, str]] = (("light", "0", "1,234"), ("dark", "1,234", "2,468"))
+LOOKS: Sequence[tuple[Literal["light", "dark"], str, str]] = (
+    ("light", "0", "1\u202f234"),
+    ("dark", "1\u202f234", "2\u202f468"),
+)
 """In which light, and what is told before and after something happens."""
 KINDS = [kind.value for kind in Kind]
 
@@ -92,7 +95,7 @@ def test_everything_that_a_page_may_have_keeps_the_policy(shown: Window) -> None
             page.locator("#told", has_text=before).wait_for()
             page.evaluate("fetch('/tell')")
             page.locator("#told", has_text=after).wait_for()
-            assert page.locator("#part").inner_text() == "99.9%"
+            assert page.locator("#part").inner_text() == "99.9\u202f%"
 
 
 @pytest.mark.parametrize("size", ["phone", "desktop"])

@@ -38,9 +38,9 @@ LOG_NAME = "night-run.log"
 MAX_WORKERS = 64
 DRAINS_S = 2.0
 """For so long open visits may end when everything has to; then they are broken off,"""
-ENDS_S = 4.5
+ENDS_S = 3.5
 """and what is left after so long is killed,"""
-KILLED_S = 5.5
+KILLED_S = 4.0
 """which takes no longer than until then."""
 SHOWN_BYTES, SHOWN_LINES = 4_096, 12
 """How much of what a run printed is shown."""
@@ -74,6 +74,8 @@ class Run:
     process: str
     started_at: int
     stopping_at: int | None = None
+    stopped_by: str = ""
+    stopping_reason: str = ""
     exit_code: int | None = None
 
     @property
@@ -201,8 +203,10 @@ class NightControl:
             self._write(run)
         return run
 
-    def stop(self, actor: Asking) -> Run:
+    def stop(self, actor: Asking, *, reason: str = "") -> Run:
         """Tell the night to end: it begins nothing more, stores what it has and gives the rest back. Told again, it breaks off.
+
+        A reason is written down as a look of that night would be, after the night was told: that waits for nothing.
 
         Raises ``StateError`` night-not-running; ``Denied`` as :meth:`start`.
         """
@@ -211,9 +215,14 @@ class NightControl:
             if last is None or not last.is_running:
                 raise StateError("night-not-running", "no night that was started here is under way")
             self._demand(last.day, actor)
-            stopping = replace(last, stopping_at=int(self._wall()))
-            self._write(stopping)
+            stopping = last
+            if last.stopping_at is None:
+                stopping = replace(last, stopping_at=int(self._wall()), stopped_by=actor.name, stopping_reason=reason)
+                self._write(stopping)
             _signal(last, signal.SIGTERM)
+        if reason:
+            purpose, scope = self._home.settings.night_purpose, scope_of(self._home, last.day)
+            self._home.gate_at(self._wall).open(actor=actor, purpose=purpose, scope=scope, reason=f"stopped: {reason}")
         return stopping
 
     def close(self) -> None:

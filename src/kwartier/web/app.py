@@ -15,13 +15,16 @@ from typing import TextIO
 import anyio.to_thread
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from kwartier import __version__
 from kwartier.service.home import Home
+from kwartier.service.night_control import NightControl
 from kwartier.service.views.settlement import Shelf
+from kwartier.service.views.tonight import Nights
 from kwartier.web import loaded, metrics
 from kwartier.web.answering import Caught, raised_by_framework
 from kwartier.web.api import ROUTES
@@ -73,6 +76,8 @@ def create_app(
         journal=journal(sys.stderr if out is None else out),
         shelf=Shelf(home),
         gates=Gates(home, wall),
+        nights=Nights(home, wall=wall),
+        control=NightControl(home, wall=wall),
         is_secure=address.startswith("https://"),
     )
     app = routed(lifespan=_lifespan)
@@ -124,7 +129,10 @@ def _layered(app: FastAPI, desk: Desk, hosts: Collection[str]) -> None:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
     yield
-    app.state.desk.feeds.close()
+    desk: Desk = app.state.desk
+    desk.feeds.close()
+    # A night that was started here ends with this server; where that takes a while, it has begun in serving.py.
+    await run_in_threadpool(desk.control.close)
 
 
 def journal_of(app: FastAPI) -> Journal:

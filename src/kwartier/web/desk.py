@@ -22,7 +22,9 @@ from kwartier.gate.grant import Gate
 from kwartier.gate.policy import Asking
 from kwartier.service.home import Home
 from kwartier.service.identity import who_is
+from kwartier.service.night_control import NightControl
 from kwartier.service.views.settlement import Shelf
+from kwartier.service.views.tonight import Nights
 from kwartier.web.events import Feeds
 from kwartier.web.limits import Limits, address_of
 from kwartier.web.logs import Journal
@@ -64,6 +66,8 @@ class Desk:
     shelf: Shelf = field(repr=False)
     """Sums of settlement that pages have shown."""
     gates: "Gates" = field(repr=False)
+    nights: Nights = field(repr=False)
+    control: NightControl = field(repr=False)
     is_secure: bool = False
     """Whether browsers reach it over TLS alone, so that its cookies need it."""
 

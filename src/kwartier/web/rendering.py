@@ -132,6 +132,13 @@ def moment(seconds: int, timezone: str) -> str:
     return datetime.fromtimestamp(seconds, UTC).astimezone(clock.zone(timezone)).strftime("%Y-%m-%d %H:%M:%S%z")
 
 
+def clock_time(seconds: int, timezone: str) -> str:
+    """A moment of a night by the local clock; the hour that is shown twice in autumn has its offset."""
+    local = datetime.fromtimestamp(seconds, UTC).astimezone(clock.zone(timezone))
+    is_twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
+    return local.strftime("%H:%M%z" if is_twice else "%H:%M")
+
+
 def day(value: date) -> str:
     """A day as ISO 8601 has it, in both languages."""
     return value.isoformat()

@@ -131,6 +131,7 @@ class Server(uvicorn.Server):
         )
         self._desk: Desk = app.state.desk
         self._ready = ready
+        self._is_closing = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
@@ -142,6 +143,10 @@ class Server(uvicorn.Server):
         """Now and then: once it is to end, the streams end before anything waits for them."""
         if self.should_exit:
             self._desk.feeds.close()
+            if not self._is_closing:
+                # A night that was started here drains while answers end; the application waits for it.
+                self._is_closing = True
+                threading.Thread(target=self._desk.control.close, name="close", daemon=True).start()
         return await super().on_tick(counter)
 
     @contextmanager

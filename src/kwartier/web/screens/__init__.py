@@ -12,7 +12,7 @@ from fastapi import APIRouter
 
 from kwartier.gate.policy import Asking
 from kwartier.web.desk import STAFF
-from kwartier.web.screens import first, meter, preferences, settlement, sign_in
+from kwartier.web.screens import first, gaps, meter, preferences, settlement, sign_in, tonight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +28,19 @@ class Way:
         return not self.roles or not self.roles.isdisjoint(actor.roles)
 
 
-SCREENS: Sequence[APIRouter] = (first.router, sign_in.router, preferences.router, settlement.router, meter.router)
+SCREENS: Sequence[APIRouter] = (
+    first.router,
+    sign_in.router,
+    preferences.router,
+    tonight.router,
+    gaps.router,
+    meter.router,
+    settlement.router,
+)
 NAVIGATION: Sequence[Way] = (
     Way(address="/", text="nav.first"),
+    Way(address="/tonight", text="nav.tonight", roles=STAFF),
+    Way(address="/gaps", text="nav.gaps", roles=STAFF),
     Way(address="/meter", text="nav.meter"),
     Way(address="/settlement", text="nav.settlement", roles=STAFF),
 )

@@ -6,14 +6,15 @@ function value(facts, name) {
   return name.split(".").reduce((found, part) => (found === null || found === undefined ? found : found[part]), facts);
 }
 
+// As `number` and `share` of rendering.py write it, so that nothing changes its looks with the first event.
 function written(found, form) {
-  const language = document.documentElement.lang;
   if (found === null || found === undefined) return "–";
   if (form === "share") {
-    const down = Math.floor(found * 1000 + 1e-9) / 1000;
-    return new Intl.NumberFormat(language, { style: "percent", minimumFractionDigits: 1 }).format(down);
+    const tenths = Math.floor(found * 1000 + 1e-9);
+    const point = document.documentElement.lang === "nl" ? "," : ".";
+    return `${Math.floor(tenths / 10)}${point}${tenths % 10}\u202f%`;
   }
-  return typeof found === "number" ? new Intl.NumberFormat(language).format(found) : String(found);
+  return typeof found === "number" ? String(found).replace(/\B(?=(\d{3})+$)/g, "\u202f") : String(found);
 }
 
 function listen(part) {
