@@ -71,6 +71,12 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text("utf-8"), str(path))
 
 
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    """Every node of that tree."""
+    return list(ast.walk(parsed(path)))
+
+
 def shown(path: Path) -> str:
     """How a complaint names a file."""
     return str(path.relative_to(SOURCE if path.is_relative_to(SOURCE) else ROOT))
@@ -81,7 +87,7 @@ Rule = Callable[[Path], Iterator[str]]
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """Every function and method of a file."""
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 
@@ -95,7 +101,7 @@ def arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.arg]
 
 def annotated_names(path: Path) -> Iterator[tuple[int, str, str]]:
     """Each name with a type: line, name, type."""
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.arg) and node.annotation is not None:
             yield node.lineno, node.arg, ast.unparse(node.annotation)
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name | ast.Attribute):
@@ -105,7 +111,7 @@ def annotated_names(path: Path) -> Iterator[tuple[int, str, str]]:
 
 def defined_names(path: Path) -> Iterator[tuple[int, str]]:
     """Each name that a file gives to something."""
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.lineno, node.id
         elif isinstance(node, ast.arg):
@@ -149,7 +155,7 @@ def integer_energy(path: Path) -> Iterator[str]:
     for line, name, kind in [*annotated_names(path), *returned]:
         if name.lower().endswith("_wh") and "float" in kind:
             yield f"{line}: {name}: {kind}"
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Assign):
             names = [target.id for target in node.targets if isinstance(target, ast.Name)]
             if any(name.lower().endswith("_wh") for name in names) and _is_floating(node.value):
@@ -189,7 +195,7 @@ def plain_names(path: Path) -> Iterator[str]:
 
 def secrets_not_shown(path: Path) -> Iterator[str]:
     """A field of a dataclass that holds key material is left out of its repr."""
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if not isinstance(node, ast.ClassDef) or _dataclass_options(node) is None:
             continue
         for field in node.body:
@@ -213,7 +219,7 @@ def excuses_have_reasons(path: Path) -> Iterator[str]:
 
 def skips_say_why(path: Path) -> Iterator[str]:
     """A test is skipped by ``skip_unless`` only, and no failure is expected."""
-    for node in ast.walk(parsed(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Attribute) and ast.unparse(node) in OTHER_SKIPS and path.name != "conftest.py":
             yield f"{node.lineno}: {ast.unparse(node)}"
 
@@ -279,7 +285,7 @@ def _dataclass_options(node: ast.ClassDef) -> dict[str, bool] | None:
 def test_dataclasses_are_frozen_slotted_and_keyword_only_but_for_a_few() -> None:
     loose = set()
     for path in python_files("src"):
-        for node in ast.walk(parsed(path)):
+        for node in nodes(path):
             options = _dataclass_options(node) if isinstance(node, ast.ClassDef) else None
             if options is not None and not all(options.get(name) for name in ("frozen", "slots", "kw_only")):
                 assert isinstance(node, ast.ClassDef)
@@ -290,7 +296,7 @@ def test_dataclasses_are_frozen_slotted_and_keyword_only_but_for_a_few() -> None
 def _raised() -> Iterator[tuple[str, str, str]]:
     """Every error that is made with a code as text: where, leaf, code."""
     for path in python_files("src"):
-        for node in ast.walk(parsed(path)):
+        for node in nodes(path):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in LEAVES and node.args:
                 for part in ast.walk(node.args[0]):
                     if isinstance(part, ast.Constant) and isinstance(part.value, str):
@@ -307,7 +313,7 @@ def test_every_row_of_the_table_of_errors_is_raised_somewhere() -> None:
     texts = {
         node.value
         for path in python_files("src")
-        for node in ast.walk(parsed(path))
+        for node in nodes(path)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     assert sorted(set(explanations()) - texts) == []
@@ -316,7 +322,7 @@ def test_every_row_of_the_table_of_errors_is_raised_somewhere() -> None:
 def test_errors_are_made_with_a_code_that_can_be_looked_up() -> None:
     """The first argument is a text, a choice of texts, a name that holds one, or the code of another error."""
     for path in python_files("src"):
-        for node in ast.walk(parsed(path)):
+        for node in nodes(path):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in LEAVES:
                 assert node.args, f"{shown(path)}:{node.lineno}"
                 assert not isinstance(node.args[0], ast.JoinedStr), f"{shown(path)}:{node.lineno}"

@@ -1,17 +1,24 @@
 """``kwartier simulate fleet``: a process that listens, writes its files, says so and stays quiet until it is told to end."""
 
+import json
 import os
 import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kwartier.fleet.ean import read_ean
+from kwartier.service.rehearsal import nights
+from kwartier.service.rehearsal.nights import Outcome, Script, rehearse
 from kwartier.simulate import truth
+from tests.cli.command import run
 from tests.conftest import ROOT
+from tests.service.rehearsal.test_nights import SHORT_MINUTES
 from tests.simulate.visiting import rows
 
 READY_S = 60.0
@@ -88,3 +95,17 @@ def test_wrong_usage_is_said_in_a_sentence(tmp_path: Path, words: tuple[str, ...
     assert code == 2
     assert said in err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_rehearsed_night_is_told_step_by_step_and_as_a_table(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sooner(script: Script, *, show: Callable[[str], None]) -> Outcome:
+        return rehearse(replace(script, window_minutes=SHORT_MINUTES), show=show)
+
+    monkeypatch.setattr(nights, "rehearse", sooner)
+    words = ("simulate", "night", "--seed", "11", "--meters", "64", "--days", "1", "--json", "--steps")
+    ran = run(*words, capsys=capsys, monkeypatch=monkeypatch)
+    table = json.loads(ran.out)
+    assert (ran.code, table["broken"], table["meter_nights"]) == (0, [], 64)
+    assert ran.err.count("\n") == table["steps"] > 100

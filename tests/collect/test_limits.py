@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import pytest
 
+from kwartier.collect import engine
 from kwartier.collect.breaker import FAILURES
 from kwartier.collect.claims import Wanted
 from kwartier.collect.due import OPEN
@@ -139,6 +140,12 @@ def test_a_pace_follows_the_visits_and_is_written_down_when_it_is_news() -> None
 
 
 # Nights, with the real engine in virtual time.
+
+
+@pytest.fixture
+def calm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine asks twice a second how late its loop is, not ten times: in virtual time it never is."""
+    monkeypatch.setattr(engine, "BEAT_S", 0.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,15 +307,18 @@ def check_return(street: Street, meters: int) -> None:
     assert len(probes) < 400, "a silent cell is left alone"
 
 
+@pytest.mark.usefixtures("calm")
 def test_a_cell_that_returns_after_hours_is_caught_up_with_and_nobody_else_loses() -> None:
     check_return(*returning(5_000, Bounds(cell_visits_per_s=1, breaks=True)))
 
 
+@pytest.mark.usefixtures("calm")
 @pytest.mark.long
 def test_a_cell_of_fifty_thousand_meters_that_returns_after_four_hours_is_caught_up_with_in_two() -> None:
     check_return(*returning(50_000, Bounds(cell_visits_per_s=10, breaks=True)))
 
 
+@pytest.mark.usefixtures("calm")
 def test_without_breakers_the_meters_of_a_silent_cell_spend_their_tries() -> None:
     street, meters = returning(2_000, UNBOUNDED)
     assert sum(name.startswith("big") for name in street.stored) < 0.7 * meters
@@ -348,6 +358,7 @@ def test_bounds_of_a_cell_are_kept() -> None:
     assert street.peak(0) <= 2 * 5 * 1.2
 
 
+@pytest.mark.usefixtures("calm")
 def test_a_few_dead_meters_that_fail_together_stop_no_healthy_kind() -> None:
     rows = [Row(at_s=number // 200 * 2, name=f"m-{number}", cell="", kind="k") for number in range(6_000)]
     street = Street(rows, lambda cell, now_s: False)
@@ -358,6 +369,7 @@ def test_a_few_dead_meters_that_fail_together_stop_no_healthy_kind() -> None:
     assert street.over == {"failed": 20}, "each has spent its tries: nobody was given up"
 
 
+@pytest.mark.usefixtures("calm")
 def test_a_cell_that_returns_is_found_though_others_of_its_kind_stay_silent() -> None:
     rows = [Row(at_s=0, name=f"m-{number}", cell=f"c-{number % 30:02}", kind="k") for number in range(3_000)]
     street = Street(rows, lambda cell, now_s: cell < "c-25" or now_s < HOUR_S)
@@ -366,6 +378,7 @@ def test_a_cell_that_returns_is_found_though_others_of_its_kind_stay_silent() ->
     assert max(street.stored.values()) < 2 * HOUR_S
 
 
+@pytest.mark.usefixtures("calm")
 def test_of_hundreds_of_silent_cells_little_is_at_hand_and_the_others_are_read() -> None:
     silent = [
         Row(at_s=number % 500, name=f"s-{number}", cell=f"cell-{number % 500}", kind="") for number in range(20_000)
@@ -377,6 +390,7 @@ def test_of_hundreds_of_silent_cells_little_is_at_hand_and_the_others_are_read()
     assert street.most_leased < 500 * (PROBES_HELD + FAILURES)
 
 
+@pytest.mark.usefixtures("calm")
 def test_a_night_of_which_only_silent_groups_are_left_ends_with_its_window_and_hands_all_of_it_back() -> None:
     rows = [Row(at_s=number % 2 * 600, name=f"m-{number}", cell=f"c{number % 2}", kind="") for number in range(900)]
     street = Street(rows, lambda cell, now_s: True)

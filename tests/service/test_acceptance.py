@@ -11,6 +11,7 @@ from kwartier.errors import Denied
 from kwartier.service.home import open_home
 from kwartier.service.reading import Request, read
 from kwartier.service.rehearsal.nights import Script, rehearse
+from tests.service.rehearsal.test_nights import SHORT_MINUTES
 from tests.service.street import installed, timeless
 from tests.service.test_purposes import eans, records, ticking
 from tests.service.test_worker import DAY
@@ -30,7 +31,8 @@ ONE_DAY = timedelta(days=1)
     ids=str,
 )
 def test_one_read_a_day_at_most_on_days_of_every_length(middle: date, quarters: int) -> None:
-    found = rehearse(Script(seed=quarters, meters=METERS, days=3, first_day=middle - ONE_DAY))
+    script = Script(seed=quarters, meters=METERS, days=3, first_day=middle - ONE_DAY, window_minutes=SHORT_MINUTES)
+    found = rehearse(script)
     assert found.broken == ()
     assert (found.comparison.wrong, found.comparison.doubled, found.comparison.lost) == (0, 0, 0)
     assert found.meter_nights == 3 * METERS

@@ -47,7 +47,8 @@ def test_a_telegram_has_the_form_of_the_companion_standard() -> None:
     assert end == f"{crc16(body):04X}\r\n".encode()
 
 
-@pytest.mark.parametrize("number", range(6))
+# The fifth has panels.
+@pytest.mark.parametrize("number", [0, 4, *(pytest.param(one, marks=pytest.mark.long) for one in (1, 2, 3, 5))])
 def test_the_tariffs_together_are_the_register_of_the_profile(number: int) -> None:
     module = WORLD.metering(number)
     for quarter in range(0, 8 * 96, 5):

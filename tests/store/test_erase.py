@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -34,7 +35,15 @@ DOOMED = [Doomed(3, DAYS[1], DAYS[5]), Doomed(-5, DAYS[2], DAYS[3])]
 PATIENCE_S = 60.0
 
 
-def filled(folder: Path, keys: Keys | None = None, *, rewritten: bool = True) -> Path:
+def filled(folder: Path, keys: Keys | None = None, *, rewritten: bool = True) -> None:
+    """Each day with a version of each id and a second one of an id: a copy of what is stored once, beside ``folder``."""
+    first = folder.parent / f"filled-{keys is not None}-{rewritten}"
+    if not first.exists():
+        _fill(first.with_suffix(".part"), keys, rewritten=rewritten).rename(first)
+    shutil.copytree(first, folder, dirs_exist_ok=True)
+
+
+def _fill(folder: Path, keys: Keys | None, *, rewritten: bool) -> Path:
     store = Store(folder, keys)
     for number, day in enumerate(DAYS):
         for place, identity in enumerate(IDS):

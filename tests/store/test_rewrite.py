@@ -151,7 +151,7 @@ def test_stretches_of_ids_cut_no_id_in_two(monkeypatch: pytest.MonkeyPatch) -> N
 # Segments.
 
 
-@pytest.mark.parametrize("keys", [None, Keys()])
+@pytest.mark.parametrize("keys", [pytest.param(None, marks=pytest.mark.long), Keys()])
 def test_days_of_a_month_are_read_from_a_segment_and_are_what_they_were(tmp_path: Path, keys: Keys | None) -> None:
     days = [date(2026, 11, 1) + timedelta(days=number) for number in range(30)]
     for day in days:

@@ -65,6 +65,8 @@ class Script:
     """The first of them."""
     trouble: Trouble = USUAL
     climate: Climate = WILD
+    window_minutes: int = WINDOW_MINUTES
+    """How long each night is. The shorter, the closer everything that goes wrong, and the sooner it is over."""
 
     def expected(self) -> list[str]:
         """What has to go wrong at least once, or the rehearsal proves nothing of it."""
@@ -191,7 +193,8 @@ class Rehearsal:
         await self._fleet.listen()
         write_files(self._fleet, self._files, datetime.fromtimestamp(self._now(), UTC), "operator")
         create_home(self._home)
-        closes = f"{WINDOW_MINUTES // 60:02d}:{WINDOW_MINUTES % 60:02d}"
+        minutes = self._script.window_minutes
+        closes = f"{minutes // 60:02d}:{minutes % 60:02d}"
         with (self._home / "kwartier.toml").open("a", encoding="utf-8") as out:
             out.write(f"window_closes = {closes}:00\nvisit_deadline_s = {VISIT_DEADLINE_S}\n")
             out.write('synchronised_clock = true\nclock_correction = "steps"\n')
@@ -205,7 +208,7 @@ class Rehearsal:
 
     async def _night(self, day: date, *, is_last: bool) -> None:
         opens = midnight(day + timedelta(days=1), TIMEZONE)
-        closes = opens + WINDOW_MINUTES * 60
+        closes = opens + self._script.window_minutes * 60
         await asyncio.sleep(opens - EARLY_S - self._now())
         self._stage.trace.note("night", f"of {day}")
         request = night.Request(day=day, workers=0, at_once=False, actor=ACTOR, reason=REASON)
