@@ -312,7 +312,6 @@ def test_a_cell_that_returns_after_hours_is_caught_up_with_and_nobody_else_loses
     check_return(*returning(5_000, Bounds(cell_visits_per_s=1, breaks=True)))
 
 
-@pytest.mark.usefixtures("calm")
 @pytest.mark.long
 def test_a_cell_of_fifty_thousand_meters_that_returns_after_four_hours_is_caught_up_with_in_two() -> None:
     check_return(*returning(50_000, Bounds(cell_visits_per_s=10, breaks=True)))
