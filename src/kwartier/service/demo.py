@@ -25,7 +25,7 @@ from kwartier.simulate.compare import Comparison
 from kwartier.simulate.world import World
 
 REASON = "demonstration with simulated meters"
-VISIT_DEADLINE_S = 6.0
+VISIT_DEADLINE_S = 4.0
 """Shorter than in real life, so that a meter that does not answer is not waited for while somebody watches."""
 
 
