@@ -70,7 +70,9 @@ def main() -> None:
         found = ask()
         print(time.perf_counter() - begun, time.process_time() - begun_cpu, flush=True)
         if not Path(left).exists():
-            np.save(left, sums(found))
+            whole = Path(left).with_suffix(".part.npy")  # who asks may look while this is written
+            np.save(whole, sums(found))
+            whole.rename(left)
 
 
 if __name__ == "__main__":
