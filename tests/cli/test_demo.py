@@ -82,7 +82,9 @@ def test_a_port_that_is_taken_is_wrong_usage_and_no_mistake_of_ours(
         taken.bind(("0.0.0.0", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        ran = run("demo", "--no-serve", "--meters", "2", "--port", str(port), capsys=capsys, monkeypatch=monkeypatch)
+        ran = run(
+            "demo", "--no-serve", "--meters", "2", "--meter-port", str(port), capsys=capsys, monkeypatch=monkeypatch
+        )
     assert (ran.code, ran.out) == (2, "")
     assert f"port {port}" in ran.err
     assert "[port-in-use]" in ran.err

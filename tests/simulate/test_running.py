@@ -19,6 +19,7 @@ from kwartier.simulate.faults import Fault, FaultTable
 from kwartier.simulate.fleet import fleet_lines, key_lines
 from kwartier.simulate.latency import LATENCIES, Latency, latency_of
 from kwartier.simulate.running import LISTENER_METERS, PROFILE_READS, FleetLine, Running
+from kwartier.simulate.trouble import CALM, Trouble
 from kwartier.simulate.truth import Truth
 from kwartier.simulate.world import SUPPLIERS, World
 from tests.simulate.visiting import Street, visit_many
@@ -100,6 +101,43 @@ def test_with_a_clock_the_buffer_ends_and_clocks_are_off_by_seconds() -> None:
     (found,) = visits(world)
     drifts = {visit.result.drift_s for visit in found.values() if visit.result is not None}
     assert len(drifts) > 8
+
+
+async def troubled(trouble: Trouble) -> tuple[dict[str, Visit[Outcome]], dict[str, Visit[Outcome]]]:
+    """Each of four meters visited while there is trouble, and when it is over."""
+    running = Running(World(seed=4, count=4), now=lambda: NOW, has_clocks=True)
+    await running.listen()
+    street = street_of(running)
+    try:
+        running.trouble = trouble
+        during = await visit_many(street, list(street.fleet), DAY, now=NOW, deadline_s=0.5)
+        running.trouble = CALM
+        return during, await visit_many(street, list(street.fleet), DAY, now=NOW)
+    finally:
+        running.close()
+        await asyncio.sleep(0)
+
+
+def test_a_cell_that_is_down_and_a_silent_supplier_are_so_until_they_are_mended() -> None:
+    cell = World(seed=4, count=4).who(0).cell
+    for trouble in (Trouble(cells=frozenset({cell})), Trouble(suppliers=frozenset({"Noord"}))):
+        during, after = asyncio.run(troubled(trouble))
+        assert {name for name, visit in during.items() if visit.outcome != "done"} == {"noord-000001", "noord-000003"}
+        assert {visit.outcome for visit in after.values()} == {"done"}
+
+
+def test_a_counter_that_comes_again_is_noticed_at_as_many_meters_as_it_was_said_of() -> None:
+    during, after = asyncio.run(troubled(Trouble(repeats=2)))
+    assert sorted(visit.outcome for visit in during.values()).count("done") == 2
+    assert {visit.outcome for visit in during.values()} == {"done", "replayed"}
+    assert {visit.outcome for visit in after.values()} == {"done"}
+
+
+def test_a_fleet_goes_by_the_clock_that_it_was_told() -> None:
+    running = Running(World(seed=4, count=1), now=lambda: NOW)
+    assert running.now() == NOW
+    running.trouble = Trouble(ahead_s=-86_400.0)
+    assert running.now() == NOW - 86_400
 
 
 def test_the_fourth_association_of_a_day_that_wants_rows_is_refused() -> None:

@@ -92,13 +92,13 @@ class Street:
 
 
 async def visit_many(
-    street: Street, names: list[str], day: date, *, now: float, at_once: int = 50
+    street: Street, names: list[str], day: date, *, now: float, at_once: int = 50, deadline_s: float = 10.0
 ) -> dict[str, Visit[Outcome]]:
     """Visit many meters, some at a time."""
     slots = asyncio.Semaphore(at_once)
 
     async def one(name: str) -> tuple[str, Visit[Outcome]]:
         async with slots:
-            return name, await street.visit(name, day, now=now)
+            return name, await street.visit(name, day, now=now, deadline_s=deadline_s)
 
     return dict(await asyncio.gather(*(one(name) for name in names)))

@@ -1,8 +1,13 @@
 """``kwartier demo``: a living system, from nothing."""
 
+import os
 import signal
-import sys
+import socket
 import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,16 +17,32 @@ from kwartier.cli.curve import curve
 from kwartier.cli.night import sum_up
 from kwartier.cli.options import HomeOption, home_folder, home_given, print_many, say, stdout
 from kwartier.cli.progress import Shown
+from kwartier.cli.serve import PORT
 from kwartier.cli.settlement import kwh, print_areas, say_areas
 
 if TYPE_CHECKING:
-    from kwartier.service.demo import Demonstration
-    from kwartier.service.demo_settlement import SettledDay
+    from kwartier.service.demo.living import Demonstration, Living
+    from kwartier.service.demo.people import Somebody
+    from kwartier.service.demo.settled_day import SettledDay
 
 CURVE_WIDTH = 96
 MAX_DEMO_METERS = 100_000
 LAST_PORT = 65535
 RECORDINGS = Path("../shared/data/households")
+HOST = "127.0.0.1"
+LOG = "console.log"
+"""What the console logs, in the home: a terminal has other things to show."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """Which fleet is simulated; the names are those of the options."""
+
+    meters: int
+    seed: int
+    faults: str
+    port: int
+    households: Path
 
 
 def demo(
@@ -29,10 +50,14 @@ def demo(
     seed: Annotated[int, typer.Option(help="The same seed gives the same meters.")] = 1,
     faults: Annotated[str, typer.Option(help="What goes wrong: none, default, or a TOML file.")] = "default",
     serve: Annotated[
-        bool | None,
-        typer.Option("--serve/--no-serve", help="Keep the meters listening until Ctrl-C (default: in a terminal)."),
-    ] = None,
+        bool,
+        typer.Option("--serve/--no-serve", help="Serve the console until Ctrl-C, or end after the summary."),
+    ] = True,
     port: Annotated[
+        int | None,
+        typer.Option(min=0, max=LAST_PORT, help=f"The port of the console (default: {PORT}, or one that is free)."),
+    ] = None,
+    meter_port: Annotated[
         int, typer.Option(min=0, max=LAST_PORT, help="The port of the meters at every address (0: any free one).")
     ] = 0,
     households: Annotated[
@@ -41,30 +66,130 @@ def demo(
     ] = RECORDINGS,
     home: HomeOption = None,
 ) -> None:
-    """Simulate a fleet of two suppliers on this machine, read yesterday from it in one night, and show how that went."""
-    from kwartier.service.demo import living
-    from kwartier.service.demo_codes import write_codes
-    from kwartier.service.home import create_home, named_home, open_home
+    """Simulate a fleet of two suppliers on this machine, read it, settle the day, and show all of it.
 
-    with tempfile.TemporaryDirectory(prefix="kwartier-demo-") as temporary:
+    With the console (the default): the night before last is read at once, and last night goes on while you look, stop it and
+    break it. With `--no-serve`: last night is read at once, and how that went is printed.
+    """
+    from kwartier.service.home import named_home
+
+    with tempfile.TemporaryDirectory(prefix="kwartier-demo-") as temporary, _ended_well():
         folder = home_folder(home) if named_home(home_given(home)) else Path(temporary, "home")
-        stay = sys.stdin.isatty() if serve is None else serve
-        create_home(folder)
-        write_codes(folder)
-        say(f"home: {folder}" + (" (for the time of this demonstration)" if temporary in str(folder) else ""))
-        recordings = households if households.is_dir() else None
-        with (
-            open_home(folder) as opened,
-            living(opened, meters=meters, seed=seed, port=port, faults=faults, recordings=recordings) as read,
-        ):
-            say(f"{meters} simulated meters of two suppliers listen on this machine; the night begins")
-            with Shown() as shown:
-                found = read(shown.show, say)
-            _show(found)
-            if stay:
-                _wait(found, folder, opened.registry.list()[0][0])
-    if not found.comparison.is_clean or not all(one.is_exact for one in found.settled.left):
+        fleet = Fleet(meters=meters, seed=seed, faults=faults, port=meter_port, households=households)
+        is_right = _serve(folder, fleet, port) if serve else _read(folder, fleet)
+    if not is_right:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _ended_well() -> Iterator[None]:
+    """Told to end (SIGTERM), everything that was opened is closed, wherever that finds us."""
+
+    def end(*_: object) -> None:
+        raise SystemExit(0)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _living(folder: Path, fleet: Fleet) -> Iterator["Living"]:
+    from kwartier.service.demo.living import living
+    from kwartier.service.home import open_home
+
+    recordings = fleet.households if fleet.households.is_dir() else None
+    with (
+        open_home(folder) as opened,
+        living(
+            opened,
+            meters=fleet.meters,
+            seed=fleet.seed,
+            port=fleet.port,
+            faults=fleet.faults,
+            recordings=recordings,
+        ) as found,
+    ):
+        say(f"{fleet.meters} simulated meters of two suppliers listen on this machine; the night begins")
+        yield found
+
+
+def _made(folder: Path) -> None:
+    from kwartier.service.demo.codes import write_codes
+    from kwartier.service.home import create_home
+
+    create_home(folder)
+    write_codes(folder)
+    say(f"home: {folder}")
+
+
+def _read(folder: Path, fleet: Fleet) -> bool:
+    from kwartier.service.night import yesterday
+
+    _made(folder)
+    with _living(folder, fleet) as found, Shown() as shown:
+        day = yesterday(time.time(), found.home.settings.timezone)
+        read = found.read(day, shown.show, say)
+    if read is not None:
+        _show(read)
+    return read is not None and read.is_right
+
+
+def _serve(folder: Path, fleet: Fleet, port: int | None) -> bool:
+    from kwartier.service.demo.breaking import Breaking
+    from kwartier.service.demo.people import let_in, write_roles
+    from kwartier.service.demo.story import Story, Told, night_settings
+    from kwartier.service.night_control import NightControl
+    from kwartier.simulate.world import TIMEZONE
+    from kwartier.web.app import create_app
+    from kwartier.web.serving import serve
+
+    line = _listening(port)
+    with line:
+        _made(folder)
+        write_roles(folder)
+        for name, value in night_settings(time.time(), TIMEZONE).items():
+            os.environ.setdefault(name, value)  # the night has them from here, too
+        with _living(folder, fleet) as found, (folder / LOG).open("a", encoding="utf-8") as log, Shown() as shown:
+            home, address = found.home, f"http://{HOST}:{line.getsockname()[1]}/"
+            people = let_in(home, found.world.who(0).ean, at=int(time.time()))
+            control = NightControl(home)
+            app = create_app(home, out=log, control=control, breaking=Breaking(control, found.fleet, found.world))
+            told = Told(say=say, show=shown.show, read=_show, failed=lambda error: say(error.sentence()))
+            story = Story(found, control, told)
+
+            def ready() -> None:
+                _invite(address, people)
+                story.begin()
+
+            try:
+                serve(app, line, ready, closing=story.end)
+            finally:
+                story.end()
+    return story.is_right
+
+
+def _listening(port: int | None) -> socket.socket:
+    """The console's line: at the port that was asked for, else at the usual one, else at any."""
+    from kwartier.errors import InputError
+    from kwartier.web.serving import listening
+
+    if port is not None:
+        return listening(HOST, port)
+    try:
+        return listening(HOST, PORT)
+    except InputError:
+        return listening(HOST, 0)
+
+
+def _invite(address: str, people: "Sequence[Somebody]") -> None:
+    say(f"the console: {address} (until Ctrl-C); sign in as")
+    for one in people:
+        whose = f", of connection {one.ean}" if one.ean else ""
+        say(f"  {one.name:<10} {one.password}  ({', '.join(one.roles)}{whose})")
+    print(f"READY {address}", flush=True)
 
 
 def _show(found: "Demonstration") -> None:
@@ -107,14 +232,3 @@ def _show_settled(found: "SettledDay") -> None:
     files = sum(len(one.files) for one in found.exported.values())
     say(f"version {version.version} ({version.name}) is {version.state}; {files} market messages in {found.out}")
     say(f"validated, settled and exported in {found.took_s:.1f} s")
-
-
-def _wait(found: "Demonstration", folder: Path, meter: str) -> None:
-    """Until Ctrl-C or a request to end, also where whoever started us ignores Ctrl-C."""
-    say("the meters go on listening until Ctrl-C; try in another terminal:")
-    say(f"  kwartier --home {folder} night status --date {found.day}")
-    say(f"  kwartier --home {folder} fleet show {meter}")
-    both = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(signal.SIG_BLOCK, both)
-    signal.sigwait(both)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, both)

@@ -3,9 +3,8 @@
 import multiprocessing
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from multiprocessing.connection import Connection, wait
@@ -24,7 +23,7 @@ from kwartier.model import Meter
 from kwartier.service.alerting.lookout import Lookout
 from kwartier.service.alerting.watch import Watch, usable_webhook
 from kwartier.service.home import Home
-from kwartier.service.host_time import host_clock, steady_s
+from kwartier.service.host_time import host_clock, steady_s, wall_of
 from kwartier.service.worker import Orders, work
 
 MAX_STARTS = 5
@@ -46,6 +45,8 @@ class Request:
     reason: str = ""
     deadline_s: float | None = None
     """The total time of a visit; None: as the settings say."""
+    ahead_s: float = 0.0
+    """How far the clock of the night is ahead of this host's: below 0 for a night before this one, of simulated meters."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -142,20 +143,30 @@ def _closes(home: Home, day: date) -> int:
     return window.closes_at(day, home.settings.timezone)
 
 
-def run(home: Home, request: Request, *, show: Callable[[Progress], None], say: Callable[[str], None]) -> Counts:
+def run(
+    home: Home,
+    request: Request,
+    *,
+    show: Callable[[Progress], None],
+    say: Callable[[str], None],
+    told: list[int] | None = None,
+) -> Counts:
     """Plan the night and carry it out; how it stands afterwards.
+
+    ``told``: one number, how often the night was told to end, for who runs it in a thread; None: SIGTERM and SIGINT tell it.
 
     Raises ``InputError``, and ``StateError``: worker-failed, host-clock.
     """
-    host = host_clock(time.time, demanding=home.settings.synchronised_clock)
+    host = host_clock(wall_of(request.ahead_s), demanding=home.settings.synchronised_clock)
     due = plan(home, request, now=host.wall())
     dues = Dues(home.engine, home.settings.dso)
     before = dues.counts(request.day)
     progress = Progress(due=due, already=before.due - before.open)
     show(progress)
     if before.open:
-        with watching(home, request, host.wall, say) as watch:
-            _supervise(orders_of(home, request), request.workers, host, progress, show, say, watch)
+        ending = _told_to_end() if told is None else nullcontext(told)
+        with watching(home, request, host.wall, say) as watch, ending as count:
+            _supervise(orders_of(home, request), request.workers, host, progress, show, say, watch, count)
     # By the time that was counted, whatever the system's clock has come to say.
     if not request.at_once and host.wall() >= _closes(home, request.day):
         dues.close(request.day, at=int(host.wall()))
@@ -187,6 +198,7 @@ def orders_of(home: Home, request: Request) -> Orders:
         until=None if request.at_once else float(_closes(home, request.day)),
         processes=max(1, request.workers),
         deadline_s=request.deadline_s,
+        ahead_s=request.ahead_s,
     )
 
 
@@ -198,46 +210,46 @@ def _supervise(
     show: Callable[[Progress], None],
     say: Callable[[str], None],
     watch: Watch,
+    told: list[int],
 ) -> None:
     """Start the processes, start again those that were lost, and pass on when we are told to end."""
-    with _told_to_end() as told:
-        workers = [_start(orders) for _ in range(count)]
-        passed_on = starts = 0
-        in_doubt = False
-        try:
-            while any(not one.ended for one in workers):
-                _listen(workers)
-                _end_with_starter(told, say)
-                in_doubt = doubts(host, in_doubt, say)
-                watch.doubts_clock(host.why if in_doubt else "")
-                while passed_on < told[0]:
-                    passed_on += 1
-                    for one in workers:
-                        if one.process.is_alive():
-                            one.process.terminate()
-                for place, one in enumerate(workers):
-                    # Whoever is started while the clock is in doubt would take it for right.
-                    if one.ended or one.process.is_alive() or (in_doubt and not told[0]):
-                        continue
-                    one.process.join()
-                    _listen([one])
-                    one.ended = True
-                    if one.process.exitcode == 0 or told[0]:
-                        continue
-                    say(one.complaint or f"a process of the night was lost (exit code {one.process.exitcode})")
-                    starts += 1
-                    if starts > MAX_STARTS:
-                        raise StateError("worker-failed", f"{starts} processes of the night were lost")
-                    workers[place:place] = [_start(orders)]
-                _sum_up(workers, progress)
-                show(progress)
-        finally:
-            for one in workers:
-                if one.process.is_alive():
-                    one.process.terminate()
-            for one in workers:
+    workers = [_start(orders) for _ in range(count)]
+    passed_on = starts = 0
+    in_doubt = False
+    try:
+        while any(not one.ended for one in workers):
+            _listen(workers)
+            _end_with_starter(told, say)
+            in_doubt = doubts(host, in_doubt, say)
+            watch.doubts_clock(host.why if in_doubt else "")
+            while passed_on < told[0]:
+                passed_on += 1
+                for one in workers:
+                    if one.process.is_alive():
+                        one.process.terminate()
+            for place, one in enumerate(workers):
+                # Whoever is started while the clock is in doubt would take it for right.
+                if one.ended or one.process.is_alive() or (in_doubt and not told[0]):
+                    continue
                 one.process.join()
-                one.report.close()
+                _listen([one])
+                one.ended = True
+                if one.process.exitcode == 0 or told[0]:
+                    continue
+                say(one.complaint or f"a process of the night was lost (exit code {one.process.exitcode})")
+                starts += 1
+                if starts > MAX_STARTS:
+                    raise StateError("worker-failed", f"{starts} processes of the night were lost")
+                workers[place:place] = [_start(orders)]
+            _sum_up(workers, progress)
+            show(progress)
+    finally:
+        for one in workers:
+            if one.process.is_alive():
+                one.process.terminate()
+        for one in workers:
+            one.process.join()
+            one.report.close()
 
 
 def doubts(host: HostClock, doubted: bool, say: Callable[[str], None]) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,14 +14,18 @@ from pathlib import Path
 
 import uvloop
 
-from kwartier.errors import InputError
+from kwartier.errors import InputError, StateError
 from kwartier.simulate import truth
 from kwartier.simulate.fleet import fleet_lines, key_lines, module_lines, write_lines
 from kwartier.simulate.latency import Latency
 from kwartier.simulate.p1 import ConsumerPort
 from kwartier.simulate.p1_port import P1Server
 from kwartier.simulate.running import Running
+from kwartier.simulate.trouble import CALM, Trouble
 from kwartier.simulate.world import World
+
+ANSWERS_S = 5.0
+"""How long a fleet that was told something is waited for."""
 
 
 async def run_fleet(
@@ -33,10 +38,12 @@ async def run_fleet(
     latency: Latency | None,
     ready: Callable[[], None],
     parent: int | None = None,
+    heard: Connection | None = None,
 ) -> None:
     """Listen, then write the files into ``out``, keys last; call ``ready`` and stay until SIGTERM or SIGINT.
 
-    ``parent``: a descriptor that becomes readable when whoever started us is gone, which ends it, too.
+    ``parent``: a descriptor that becomes readable when whoever started us is gone, which ends it, too. ``heard``: where whoever
+    started us tells what trouble there is from now on, and is answered with None.
     """
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     if parent is not None:
@@ -49,9 +56,21 @@ async def run_fleet(
         # In a thread, so that whoever connects meanwhile is answered and a request to end is heard.
         await loop.run_in_executor(None, write_files, running, out, clock, origin)
         ready()
+        if heard is not None:
+            loop.add_reader(heard.fileno(), _take_trouble, running, heard)
         await stop.wait()
     finally:
         running.close()
+
+
+def _take_trouble(running: Running, heard: Connection) -> None:
+    try:
+        running.trouble = heard.recv()
+        heard.send(None)
+    except (EOFError, OSError):
+        asyncio.get_running_loop().remove_reader(
+            heard.fileno()
+        )  # whoever started us is gone, which is noticed by itself
 
 
 async def run_p1(folder: Path, meter: str, *, host: str, port: int, ready: Callable[[int], None]) -> None:
@@ -81,28 +100,55 @@ async def run_p1(folder: Path, meter: str, *, host: str, port: int, ready: Calla
         server.close()
 
 
+class Beside:
+    """A fleet in a process of its own, as whoever started it sees it. Any thread may tell it something."""
+
+    def __init__(self, line: Connection) -> None:
+        self._line = line
+        self._one_at_a_time = threading.Lock()
+        self._trouble = CALM
+
+    @property
+    def trouble(self) -> Trouble:
+        """What it was told last."""
+        return self._trouble
+
+    def meet(self, trouble: Trouble) -> None:
+        """From now on there is this trouble, and no other. Raises ``StateError`` fleet-gone."""
+        with self._one_at_a_time:
+            try:
+                self._line.send(trouble)
+                if not self._line.poll(ANSWERS_S):
+                    raise StateError("fleet-gone", "the simulated fleet does not answer")
+                self._line.recv()
+            except (EOFError, OSError):
+                raise StateError("fleet-gone", "the simulated fleet has ended") from None
+            self._trouble = trouble
+
+
 @contextmanager
-def beside(world: World, out: Path, *, port: int, latency: Latency | None = None) -> Iterator[None]:
+def beside(world: World, out: Path, *, port: int, latency: Latency | None = None) -> Iterator[Beside]:
     """The fleet in a process of its own, listening and its files written, until the block ends. Raises ``InputError``."""
     context = multiprocessing.get_context("spawn")
-    heard, told = context.Pipe(duplex=False)
-    process = context.Process(target=_be_beside, args=(world, out, port, latency, told), daemon=True)
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_be_beside, args=(world, out, port, latency, theirs), daemon=True)
     process.start()
-    told.close()
+    theirs.close()
     try:
         try:
-            complaint = heard.recv()
+            complaint = ours.recv()
         except EOFError:
             complaint = ("internal-error", "the simulated fleet ended before it was ready")
         if complaint is not None:
             raise InputError(*complaint)
-        yield
+        yield Beside(ours)
     finally:
         process.terminate()
         process.join()
+        ours.close()
 
 
-def _be_beside(world: World, out: Path, port: int, latency: Latency | None, told: Connection) -> None:
+def _be_beside(world: World, out: Path, port: int, latency: Latency | None, line: Connection) -> None:
     starter = multiprocessing.parent_process()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; whoever started us decides
     try:
@@ -114,12 +160,13 @@ def _be_beside(world: World, out: Path, port: int, latency: Latency | None, told
                 origin="operator",
                 port=port,
                 latency=latency,
-                ready=lambda: told.send(None),
+                ready=lambda: line.send(None),
                 parent=None if starter is None else starter.sentinel,
+                heard=line,
             )
         )
     except InputError as error:
-        told.send((error.code, error.detail))
+        line.send((error.code, error.detail))
 
 
 def _time(clock: datetime | None) -> Callable[[], float]:

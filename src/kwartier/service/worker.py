@@ -35,7 +35,7 @@ from kwartier.errors import KwartierError
 from kwartier.gate.ids import Ids
 from kwartier.service.files import raised, room_for
 from kwartier.service.home import Home, open_home
-from kwartier.service.host_time import host_clock
+from kwartier.service.host_time import host_clock, wall_of
 from kwartier.service.settings import Settings
 
 Answer = TypeVar("Answer")
@@ -67,6 +67,8 @@ class Orders:
     """None: as the night goes about it."""
     deadline_s: float | None = None
     """The total time of a visit; None: as the settings say."""
+    ahead_s: float = 0.0
+    """How far the clock of the night is ahead of this host's."""
 
 
 def rules_of(orders: Orders) -> Rules:
@@ -235,7 +237,8 @@ def work(orders: Orders, report: Connection) -> None:
     collect_seldom()
     try:
         with open_home(orders.home) as home:
-            uvloop.run(run(home, orders, progress=tell, parent=None if starter is None else starter.sentinel))
+            parent = None if starter is None else starter.sentinel
+            uvloop.run(run(home, orders, progress=tell, parent=parent, wall=wall_of(orders.ahead_s)))
     except KwartierError as error:
         report.send(error.sentence())
         raise SystemExit(1) from None

@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 
@@ -29,6 +29,7 @@ from kwartier.simulate.latency import Latency
 from kwartier.simulate.meter import SimulatedMeter
 from kwartier.simulate.misbehaving import HostileMeter, LoweredCounters, ReplayedCounters, noise
 from kwartier.simulate.timepiece import Setting, Timepiece
+from kwartier.simulate.trouble import CALM
 from kwartier.simulate.world import SUPPLIERS, Who, World, companion_of
 
 LISTENER_METERS = 500
@@ -81,8 +82,9 @@ class Running:
         first_counter: int | None = None,
     ) -> None:
         self.world = world
-        self.now = now
         self.latency = latency
+        self.trouble = CALM
+        self._host_time = now
         self._has_clocks = has_clocks
         self._max_profile_reads = max_profile_reads
         self._state = np.zeros(world.count, STATE)
@@ -93,6 +95,24 @@ class Running:
         """The clocks that somebody has set."""
         self._servers: list[asyncio.Server] = []
         self._places: list[tuple[str, int]] = []
+
+    def now(self) -> float:
+        """UTC seconds, as far ahead as the fleet was told to be."""
+        return self._host_time() + self.trouble.ahead_s
+
+    def meets(self, index: int) -> str:
+        """The fault of the line that trouble makes for a meter now; empty: none."""
+        trouble = self.trouble
+        if not trouble.cells and not trouble.suppliers:
+            return ""
+        who = self.world.who(index)
+        return (
+            "cell-outage"
+            if who.cell in trouble.cells
+            else "half-open"
+            if who.supplier.name in trouble.suppliers
+            else ""
+        )
 
     @property
     def listeners(self) -> int:
@@ -216,6 +236,9 @@ class Running:
             read_day=int(row["day"]),
             reads=int(row["reads"]),
         )
+        if self.trouble.repeats:
+            self.trouble = replace(self.trouble, repeats=self.trouble.repeats - 1)
+            name, acts = "replayed-counter", True
         station.counters = _counters(name if acts else "", max(int(row["own"]), self._first_counter))
         station.points[station.client].peer_counter = int(row["peer"])
         if acts and name == "mid-block-drop":
@@ -269,13 +292,16 @@ class FleetLine(Line):
                 self.transport.abort()
                 return
             self._meet(index)
-        if self._fault in ("unreachable", "cell-outage"):
+        fault = self._fault
+        if self.index is not None:
+            fault = self._running.meets(self.index) or fault
+        if fault in ("unreachable", "cell-outage"):
             self._abort()
-        elif self._fault == "half-open":
+        elif fault == "half-open":
             if self._answers == 0 and self.transport is not None:
                 asyncio.get_running_loop().call_later(HALF_OPEN_S, self.transport.abort)
             self._answers += 1
-        elif self._fault == "garbage":
+        elif fault == "garbage":
             self.answer(noise(self._running.world.seed, self.index, self._attempt))
             if self.transport is not None:
                 self.transport.close()

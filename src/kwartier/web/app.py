@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kwartier import __version__
+from kwartier.service.demo.breaking import Breaking
 from kwartier.service.home import Home
 from kwartier.service.night_control import NightControl
 from kwartier.service.views.settlement import Shelf
@@ -56,11 +57,14 @@ def create_app(
     clock: Callable[[], float] = elapsed,
     hosts: Collection[str] = (),
     out: TextIO | None = None,
+    control: NightControl | None = None,
+    breaking: Breaking | None = None,
 ) -> FastAPI:
     """The application over an opened home, which outlives it.
 
     ``wall`` gives UTC seconds, ``clock`` seconds that only grow. ``hosts``: names of this server besides those of loopback and
-    that of the setting ``serve_address``. ``out``: where its log goes (stderr).
+    that of the setting ``serve_address``. ``out``: where its log goes (stderr). ``control``: what starts and stops nights (its
+    own). ``breaking``: what may be broken, in a demonstration.
     """
     address = home.settings.serve_address
     counted = metrics.metrics()
@@ -77,7 +81,8 @@ def create_app(
         shelf=Shelf(home),
         gates=Gates(home, wall),
         nights=Nights(home, wall=wall),
-        control=NightControl(home, wall=wall),
+        control=control or NightControl(home, wall=wall),
+        breaking=breaking,
         is_secure=address.startswith("https://"),
     )
     app = routed(lifespan=_lifespan)

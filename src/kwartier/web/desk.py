@@ -20,6 +20,7 @@ from starlette.requests import Request
 from kwartier.errors import Denied, InputError, SecurityError
 from kwartier.gate.grant import Gate
 from kwartier.gate.policy import Asking
+from kwartier.service.demo.breaking import Breaking
 from kwartier.service.home import Home
 from kwartier.service.identity import who_is
 from kwartier.service.night_control import NightControl
@@ -68,6 +69,8 @@ class Desk:
     gates: "Gates" = field(repr=False)
     nights: Nights = field(repr=False)
     control: NightControl = field(repr=False)
+    breaking: Breaking | None = field(default=None, repr=False)
+    """What whoever watches a demonstration may break; None: this is none."""
     is_secure: bool = False
     """Whether browsers reach it over TLS alone, so that its cookies need it."""
 

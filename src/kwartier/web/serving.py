@@ -110,9 +110,9 @@ class Said(logging.Handler):
 
 
 class Server(uvicorn.Server):
-    """One server over one application; ``ready`` is called once it listens."""
+    """One server over one application; ``ready`` is called once it listens, ``closing`` in a thread once it is to end."""
 
-    def __init__(self, app: FastAPI, ready: Callable[[], object]) -> None:
+    def __init__(self, app: FastAPI, ready: Callable[[], object], closing: Callable[[], object] = lambda: None) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -131,6 +131,7 @@ class Server(uvicorn.Server):
         )
         self._desk: Desk = app.state.desk
         self._ready = ready
+        self._closing = (closing, self._desk.control.close)
         self._is_closing = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -146,7 +147,8 @@ class Server(uvicorn.Server):
             if not self._is_closing:
                 # A night that was started here drains while answers end; the application waits for it.
                 self._is_closing = True
-                threading.Thread(target=self._desk.control.close, name="close", daemon=True).start()
+                for one in self._closing:
+                    threading.Thread(target=one, name="close", daemon=True).start()
         return await super().on_tick(counter)
 
     @contextmanager
@@ -188,14 +190,23 @@ def listening(host: str, port: int) -> socket.socket:
     return line
 
 
-def serve(app: FastAPI, line: socket.socket, ready: Callable[[], object] = lambda: None) -> None:
-    """Answer on a socket that listens, until this process is told to end (SIGTERM, SIGINT)."""
+def serve(
+    app: FastAPI,
+    line: socket.socket,
+    ready: Callable[[], object] = lambda: None,
+    *,
+    closing: Callable[[], object] = lambda: None,
+) -> None:
+    """Answer on a socket that listens, until this process is told to end (SIGTERM, SIGINT).
+
+    ``closing`` is called in a thread once it is, beside all else that has to end.
+    """
     said = Said(app.state.desk.journal)
     loggers = [logging.getLogger(name) for name in LIBRARIES]
     for one in loggers:
         one.addHandler(said)
     try:
-        Server(app, ready).run(sockets=[line])
+        Server(app, ready, closing).run(sockets=[line])
     finally:
         for one in loggers:
             one.removeHandler(said)

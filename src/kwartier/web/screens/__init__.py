@@ -12,7 +12,7 @@ from fastapi import APIRouter
 
 from kwartier.gate.policy import Asking
 from kwartier.web.desk import STAFF
-from kwartier.web.screens import first, gaps, meter, preferences, settlement, sign_in, tonight
+from kwartier.web.screens import breaking, first, gaps, meter, preferences, settlement, sign_in, tonight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,7 @@ SCREENS: Sequence[APIRouter] = (
     sign_in.router,
     preferences.router,
     tonight.router,
+    breaking.router,
     gaps.router,
     meter.router,
     settlement.router,

@@ -26,6 +26,7 @@ from kwartier.web.days import ONE_DAY
 from kwartier.web.days import demand as demand_day
 from kwartier.web.desk import MAX_REASON, AtHand, Desk, FormFields, SignedIn, Staff, demand, may_listen
 from kwartier.web.rendering import clock_time, moment
+from kwartier.web.screens import breaking
 from kwartier.web.screens.screen import Facts, screen
 
 router = APIRouter()
@@ -161,6 +162,7 @@ def _facts(desk: Desk, actor: Asking, day: date) -> Facts:
         "elsewhere": may_act and night.is_running and Action.STOP not in actions,
         "run": None if last is None else _run(last, timezone),
         "said": list(desk.control.said()) if may_act else [],
+        "breaking": breaking.facts(desk, actor),
     }
 
 

@@ -69,29 +69,36 @@ class SettledDay:
     took_s: float
 
 
-def say_market(home: Home, folder: Path, day: date, *, actor: Asking) -> None:
+def say_market(home: Home, folder: Path, day: date, *, actor: Asking, at: int) -> None:
     """What the market says of the fleet in ``folder`` and the day, imported from the files that it hands in."""
     write_market(load(folder), day, day + ONE_DAY, folder / PARTS)
     for name in (MARKET, INFEED, LOSSES, FRACTIONS):
         path = folder / PARTS / name
         kind = Kind(path.stem)
-        Market(home.engine).import_file(path, kind=kind, at=int(time.time()), actor=actor.name)
+        Market(home.engine).import_file(path, kind=kind, at=at, actor=actor.name)
 
 
 def settle_day(
-    home: Home, folder: Path, day: date, *, actor: Asking, reason: str, say: Callable[[str], None]
+    home: Home,
+    folder: Path,
+    day: date,
+    *,
+    actor: Asking,
+    reason: str,
+    say: Callable[[str], None],
+    wall: Callable[[], float] = time.time,
 ) -> SettledDay:
-    """Validate, settle and export a day that was read from the fleet in ``folder``."""
+    """Validate, settle and export a day that was read from the fleet in ``folder``. ``wall`` gives UTC seconds."""
     begun = time.monotonic()
-    say_market(home, folder, day, actor=actor)
+    say_market(home, folder, day, actor=actor, at=int(wall()))
     say("readings are judged and completed")
-    validate(home, day, actor=actor, now=int(time.time()), reason=reason)
+    validate(home, day, actor=actor, now=int(wall()), reason=reason)
     run = Runs(home.engine).demand(day)
     say("the day is settled, and checked on a second path")
-    settled = settling.settle(home, day, actor=actor, reason=reason, at=int(time.time()))
+    settled = settling.settle(home, day, actor=actor, reason=reason, at=int(wall()))
     out = home.path / OUTBOX
     exported = {
-        kind: export(home, kind, day, version=None, out=out, actor=actor, reason=reason, at=int(time.time()))
+        kind: export(home, kind, day, version=None, out=out, actor=actor, reason=reason, at=int(wall()))
         for kind in FORMATS
         if not settled.is_held
     }

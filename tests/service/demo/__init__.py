@@ -1,0 +1,1 @@
+"""Demonstrations: who may look, how it is broken, and what goes on behind the console."""
