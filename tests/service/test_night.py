@@ -142,7 +142,7 @@ def test_a_meter_that_nobody_could_read_is_missed_and_nothing_fell_short(tmp_pat
 
 
 def test_a_run_that_is_told_to_end_stores_what_it_has_and_another_finishes(tmp_path: Path) -> None:
-    with street(tmp_path, 300, "--faults", "none", "--latency", "lte-m") as fleet:
+    with street(tmp_path, 120, "--faults", "none", "--latency", "lte-m") as fleet:
         home = installed(tmp_path, fleet, "open_visits = 40")
         process = night(home, "run", "--date", f"{LAST_WINTER_DAY}", "--now", "--workers", "2")
         until_some_are_leased(home)
@@ -152,7 +152,7 @@ def test_a_run_that_is_told_to_end_stores_what_it_has_and_another_finishes(tmp_p
         with open_home(home) as opened:
             counts = Dues(opened.engine).counts(LAST_WINTER_DAY)
         assert counts.states.get("leased", 0) == 0
-        assert 0 < counts.stored < 300
+        assert 0 < counts.stored < 120
         assert len(stored(home, LAST_WINTER_DAY)) == counts.stored
         assert finish(night(home, "run", "--date", f"{LAST_WINTER_DAY}", "--now", "--workers", "2"))[0] == 0
         check(home, fleet, LAST_WINTER_DAY)
@@ -160,7 +160,7 @@ def test_a_run_that_is_told_to_end_stores_what_it_has_and_another_finishes(tmp_p
 
 
 def test_a_run_that_is_killed_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    with street(tmp_path, 300, "--faults", "none", "--latency", "lte-m") as fleet:
+    with street(tmp_path, 120, "--faults", "none", "--latency", "lte-m") as fleet:
         home = installed(tmp_path, fleet, "open_visits = 40")
         process = night(home, "run", "--date", f"{LAST_WINTER_DAY}", "--now", "--workers", "2")
         until_some_are_leased(home)
@@ -171,7 +171,7 @@ def test_a_run_that_is_killed_loses_and_doubles_nothing(tmp_path: Path) -> None:
         today = datetime.now(ZoneInfo(TIMEZONE)).date()
         with open_home(home) as opened:
             proof = Claims(opened.engine).proof(today)
-        assert (proof.beyond, proof.fulfilled) == ((), 300)
+        assert (proof.beyond, proof.fulfilled) == ((), 120)
         assert set(proof.repeats) <= {"worker-lost"}
 
 

@@ -99,7 +99,7 @@ def members(group: int) -> list[int]:
 
 
 def test_a_night_is_started_once_stopped_and_resumed_and_leaves_nobody_behind(tmp_path: Path) -> None:
-    with slow_street(tmp_path) as home:
+    with slow_street(tmp_path, 100) as home:
         control = NightControl(home)
         may = control.controls(DAY, TESTER)
         assert (may.start.allowed, may.stop.code, may.resume.code) == (True, "night-not-running", "no-such-night")
@@ -119,17 +119,17 @@ def test_a_night_is_started_once_stopped_and_resumed_and_leaves_nobody_behind(tm
         assert not run.is_running
         until(lambda: members(run.pid) == [])
         before = stored(home)
-        assert 0 < before < 300
+        assert 0 < before < 100
         assert under_way(home) == 0, "what it had and did not read is given back"
         may = control.controls(DAY, TESTER)
         assert (may.start.code, may.stop.code, may.resume.allowed) == ("night-planned", "night-not-running", True)
         with refused("night-planned"):
             control.start(NIGHT, TESTER)
         again = control.resume(NIGHT, TESTER)
-        assert (ended(control), stored(home)) == (0, 300)
+        assert (ended(control), stored(home)) == (0, 100)
         assert not again.is_running
         assert control.controls(DAY, TESTER).resume.code == "night-done"
-        assert any("300" in line for line in control.said())
+        assert any("100" in line for line in control.said())
 
 
 def test_who_closes_ends_the_night_that_he_started_within_seconds(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
@@ -44,7 +45,7 @@ def serving(home: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], in
             process.kill()
 
 
-def signed_in(port: int) -> str:
+def signed_in(port: int, name: str = "operator", password: str = PASSWORD) -> str:
     """The cookie of a session."""
     line = http.client.HTTPConnection("127.0.0.1", port, timeout=READY_S)
     line.request("GET", "/sign-in")
@@ -52,7 +53,7 @@ def signed_in(port: int) -> str:
     start = str(page.getheader("set-cookie")).partition(";")[0]
     found = re.search(r'name="csrf" value="([0-9a-f]+)"', page.read().decode())
     assert found is not None
-    body = f"csrf={found[1]}&name=operator&password={PASSWORD.replace(' ', '+')}"
+    body = urlencode({"csrf": found[1], "name": name, "password": password})
     headers = {"cookie": start, "content-type": "application/x-www-form-urlencoded"}
     line.request("POST", "/sign-in", body, headers)
     answer = line.getresponse()

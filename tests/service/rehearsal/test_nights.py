@@ -35,8 +35,8 @@ def kills(found: Outcome) -> int:
     return sum(count for name, count in found.happened.items() if name.startswith("killed"))
 
 
-@pytest.mark.parametrize("seed", [101, 102])
-def test_five_thousand_meter_nights_and_a_hundred_kills_break_no_promise(seed: int) -> None:
+def test_two_thousand_meter_nights_and_fifty_kills_break_no_promise() -> None:
+    seed = 101
     found = rehearse(Script(seed=seed, meters=500, days=5, window_minutes=SHORT_MINUTES))
     assert found.broken == (), f"seed {seed}"
     assert found.meter_nights == 2_500

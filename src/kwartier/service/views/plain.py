@@ -49,3 +49,8 @@ def stamped(utc: int, offset_s: int) -> str:
 
 
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
+
+
+def bare(text: str) -> str:
+    """A sentence without the marks that documentation sets commands and names in."""
+    return text.replace("`", "")

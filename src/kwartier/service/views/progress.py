@@ -10,12 +10,13 @@ from kwartier.collect.breaker import FAILURES
 from kwartier.collect.due import OPEN, State
 from kwartier.service.reasons import Reason, said
 from kwartier.service.views.counting import MINUTE_S, Cells, States
+from kwartier.service.views.plain import bare
 
 HOUR_MINUTES = 60
 PACE_MINUTES = 10
 """The pace is that of so many whole minutes."""
-STEP_MINUTES = 5
-"""How far apart the points of the course are."""
+STEP_MINUTES, STEPS = 5, 72
+"""How far apart the points of the course are, or as many as there are in six hours where the window is shorter."""
 LONGEST_S = 36 * 3600
 """What was done longer after the window opened is no part of its course."""
 
@@ -239,7 +240,7 @@ def causes_of(cells: Cells) -> list[Cause]:
                 meters=count,
                 still_open=still_open[code],
                 meaning=known.meaning,
-                advice=known.advice,
+                advice=bare(known.advice),
             )
         )
     return found
@@ -258,7 +259,7 @@ def course_of(cells: Cells, opens_at: int, closes_at: int, now: int) -> list[Ste
     A moment that is no longer known - of who was refused, for one - is spread as those of the others are.
     """
     due = sum(one.meters for one in cells.rows)
-    step_s = STEP_MINUTES * MINUTE_S
+    step_s = min(STEP_MINUTES, max(1, (closes_at - opens_at) // (STEPS * MINUTE_S))) * MINUTE_S
     last_done = (max(cells.done, default=0) + 1) * MINUTE_S
     end = min(max(closes_at, last_done), opens_at + LONGEST_S)
     moments = range(opens_at, end + step_s, step_s)

@@ -20,6 +20,7 @@ from kwartier.service.night import yesterday
 from kwartier.service.views import counting
 from kwartier.service.views.counting import MINUTE_S, Held, States
 from kwartier.service.views.kept import Kept, beside
+from kwartier.service.views.plain import bare
 from kwartier.service.views.progress import (
     Cause,
     Cell,
@@ -246,7 +247,7 @@ def _alerts(home: Home, now: int) -> list[Standing]:
             text=one.text,
             opened_at=one.at,
             meaning=known[one.code].meaning if one.code in known else "",
-            advice=known[one.code].advice if one.code in known else "",
+            advice=bare(known[one.code].advice) if one.code in known else "",
             runbook=runbook(one.code),
         )
         for one in Alerts(home.engine).recent(now=now)
