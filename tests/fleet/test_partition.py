@@ -62,10 +62,16 @@ def listed(registry: Registry) -> None:
     assert [one[0] for day in (None, DAY) for one in registry.list(day)] == ["O1", "O1"]
 
 
+def exchanged(registry: Registry) -> None:
+    assert list(registry.metering_exchanged(DAY, NEXT)) == ["O1"]
+
+
 OPERATIONS: dict[str, Callable[[Registry, Path], None]] = {
     "import_file": imported,
     "import_modules": modules,
-    "suppliers": lambda registry, _: empty(registry.suppliers(), registry.suppliers(DAY)),
+    "suppliers": lambda registry, _: empty(
+        [one for on in (None, DAY) for one in registry.suppliers(on) if (one.kind, one.modules) != ("metering", 1)]
+    ),
     "exchange": lambda registry, folder: refused(
         lambda: exchange(registry, folder, THEIRS, ean(2)),
         lambda: exchange(registry, folder, "O1", ean(2)),
@@ -90,7 +96,7 @@ OPERATIONS: dict[str, Callable[[Registry, Path], None]] = {
         [one for one in registry.areas_on(DAY)[0].tolist() if one != ean(1).encode()]
     ),
     "exchanges_on": lambda registry, _: empty(list(registry.exchanges_on(DAY))),
-    "metering_exchanged": lambda registry, _: empty(list(registry.metering_exchanged(DAY, NEXT))),
+    "metering_exchanged": lambda registry, _: exchanged(registry),
     "standing_on": lambda registry, _: empty(
         [one for one in registry.standing_on(DAY).meters.tolist() if one != b"O1"]
     ),
@@ -118,6 +124,12 @@ def test_an_operator_reaches_nothing_of_another(operation: str, engine: Engine, 
     whole.import_file(write(tmp_path / "fleet.csv", *rows), at=AT)
     theirs = {"meter": THEIRS, "kind": "communication", "type": "t", "supplier": "s"}
     whole.import_modules(write(tmp_path / "modules.csv", theirs), at=AT)
+    measuring = [
+        {"meter": meter, "kind": "metering", "type": "t", "supplier": "s", "serial": serial, "installed": f"{day}"}
+        for meter in ("O1", THEIRS)
+        for serial, day in (("1", DAY - timedelta(days=9)), ("2", DAY))
+    ]
+    whole.import_modules(write(tmp_path / "measuring.csv", *measuring), at=AT)
     whole.state_readout(ean(2), Mode.NOT_REMOTE, on=DAY, at=AT)
     before = everything(engine)
     OPERATIONS[operation](Registry(engine, dso="north"), tmp_path)

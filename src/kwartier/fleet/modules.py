@@ -104,8 +104,11 @@ def _state(connection: Connection, said: Sequence[_Said], at: int) -> int:
     return changed
 
 
-def exchanged(engine: Engine, kind: str, start: date, end: date) -> dict[str, list[date]]:
-    """By meter on which local days, from ``start`` up to ``end``, a module of a kind took the place of another one."""
+def exchanged(engine: Engine, kind: str, start: date, end: date, *, dso: str) -> dict[str, list[date]]:
+    """By meter on which local days, from ``start`` up to ``end``, a module of a kind took the place of another one.
+
+    ``dso``: of meters at this operator's connections alone, whenever they were there; empty: of everybody's.
+    """
     query = select(modules.c.meter, modules.c.valid_from).where(
         modules.c.kind == kind,
         modules.c.known_until == FOREVER,
@@ -123,6 +126,10 @@ def exchanged(engine: Engine, kind: str, start: date, end: date) -> dict[str, li
         )
         .exists()
     )
+    if dso:
+        there = select(meters.c.meter).join(connections, connections.c.ean == meters.c.ean)
+        there = there.where(meters.c.meter == modules.c.meter, meters.c.known_until == FOREVER)
+        query = query.where(there.where(connections.c.dso == dso, connections.c.known_until == FOREVER).exists())
     found: dict[str, list[date]] = {}
     with reading(engine) as connection:
         for meter, day in connection.execute(query.order_by(modules.c.meter, modules.c.valid_from)):

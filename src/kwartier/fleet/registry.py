@@ -124,7 +124,7 @@ class Registry:
 
     def metering_exchanged(self, start: date, end: date) -> Mapping[str, Sequence[date]]:
         """By meter on which local days its metering module was exchanged: its registers started anew."""
-        return modules.exchanged(self._engine, METERING, start, end)
+        return modules.exchanged(self._engine, METERING, start, end, dso=self._dso)
 
     def state_readout(self, ean: str, mode: Mode, *, on: date, at: int) -> bool:
         """Record how a connection is read from a local day on; whether that is news. ``InputError`` unknown-connection."""
