@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import update
 
 from kwartier.database import writing
-from kwartier.service.messages import listed
-from kwartier.service.outbox import alone
+from kwartier.service.exporting.messages import listed
+from kwartier.service.exporting.outbox import alone
 from kwartier.settle.tables import AreaState
 from kwartier.tables import messages
 from tests.cli.command import Ran, run

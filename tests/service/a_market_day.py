@@ -25,7 +25,7 @@ from kwartier.gate.policy import Scope
 from kwartier.market.columns import Kind
 from kwartier.market.market import Market
 from kwartier.model import Missing, Readings, Volumes
-from kwartier.service.exporting import export
+from kwartier.service.exporting.run import export
 from kwartier.service.home import Home, create_home, open_home
 from kwartier.service.settling.run import Outcome, settle
 from kwartier.service.validating.due import validate_due

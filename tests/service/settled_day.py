@@ -19,9 +19,9 @@ from kwartier.gate.ids import Ids
 from kwartier.market.columns import Kind
 from kwartier.market.market import Market
 from kwartier.model import STATE, Quality, Volumes
-from kwartier.service.exporting import Show, export
+from kwartier.service.exporting.outbox import Exported
+from kwartier.service.exporting.run import Show, export
 from kwartier.service.home import Home, create_home, open_home
-from kwartier.service.outbox import Exported
 from kwartier.service.settling.versions import Made, Version, Versions
 from kwartier.service.validating.runs import Runs
 from kwartier.settle.tables import DIRECTIONS, Area, AreaState, Check, Part, Settled, Sum

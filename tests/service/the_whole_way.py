@@ -24,7 +24,7 @@ from kwartier.market.columns import Kind
 from kwartier.market.market import Market
 from kwartier.service import night
 from kwartier.service.demo.codes import write_codes
-from kwartier.service.exporting import export
+from kwartier.service.exporting.run import export
 from kwartier.service.home import Home, create_home, open_home
 from kwartier.service.rehearsal.process import Host, Process, Stage
 from kwartier.service.settling.due import due

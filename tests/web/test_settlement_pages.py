@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from kwartier.market.columns import Kind
+from kwartier.service.exporting.messages import Event, note
 from kwartier.service.home import open_home
-from kwartier.service.messages import Event, note
 from kwartier.service.views.settlement import ADVICE, SENTENCES
 from kwartier.settle.tables import AreaState
 from kwartier.web.words import Language, words_of

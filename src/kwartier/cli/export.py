@@ -12,10 +12,10 @@ import typer
 from kwartier.cli.options import HomeOption, JsonOption, home_folder, print_json, print_many, say
 
 if TYPE_CHECKING:
+    from kwartier.service.exporting.inbox import Taken
+    from kwartier.service.exporting.messages import Message, State
+    from kwartier.service.exporting.outbox import Exported
     from kwartier.service.home import Home
-    from kwartier.service.inbox import Taken
-    from kwartier.service.messages import Message, State
-    from kwartier.service.outbox import Exported
 
 DAY_FORMAT = "%Y-%m-%d"
 ROLES = ["operator", "settlement"]
@@ -107,10 +107,10 @@ def _export(
     home: Path | None,
 ) -> None:
     from kwartier.cli.progress import counting
-    from kwartier.service.exporting import export
+    from kwartier.service.exporting.outbox import OUTBOX
+    from kwartier.service.exporting.run import export
     from kwartier.service.home import open_home
     from kwartier.service.identity import actor
-    from kwartier.service.outbox import OUTBOX
 
     with open_home(home_folder(home)) as opened, counting("connections") as show:
         on = _yesterday(opened) if day is None else day.date()
@@ -173,8 +173,8 @@ def messages(
     home: HomeOption = None,
 ) -> None:
     """List the messages that were made: the newest day first, each with its state and what was answered."""
+    from kwartier.service.exporting.messages import State, listed
     from kwartier.service.home import open_home
-    from kwartier.service.messages import State, listed
 
     with open_home(home_folder(home)) as opened:
         found = listed(
@@ -230,11 +230,11 @@ def inbox(
 
     Exit 1: somebody has to look, at an answer that was put into `refused/`, or at a message that was rejected or is overdue.
     """
+    from kwartier.service.exporting.inbox import INBOX, note_sent, note_silence, take_answers
+    from kwartier.service.exporting.messages import State, Verdict, find
+    from kwartier.service.exporting.outbox import OUTBOX
     from kwartier.service.home import open_home
     from kwartier.service.identity import actor
-    from kwartier.service.inbox import INBOX, note_sent, note_silence, take_answers
-    from kwartier.service.messages import State, Verdict, find
-    from kwartier.service.outbox import OUTBOX
 
     with open_home(home_folder(home)) as opened:
         actor(opened).require(ROLES, "to say what came of messages")

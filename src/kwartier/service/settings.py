@@ -19,7 +19,7 @@ from kwartier.disk import write_once
 from kwartier.dlms.protection import TITLE_BYTES
 from kwartier.errors import InputError
 from kwartier.export.codes import Codes
-from kwartier.service.parties import MAX_NAMES, AreaCode, MarketSettings, PartyCode, codes_of
+from kwartier.service.exporting.parties import MAX_NAMES, AreaCode, MarketSettings, PartyCode, codes_of
 from kwartier.who import roles
 from kwartier.who.actor import ALIAS
 

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from kwartier.database import reading, writing
 from kwartier.errors import Denied, InputError, StateError
 from kwartier.market.columns import Kind
-from kwartier.service.messages import Event, note
+from kwartier.service.exporting.messages import Event, note
 from kwartier.service.views import settlement, sums
 from kwartier.service.views.charts import Chart
 from kwartier.service.views.plain import as_json

@@ -7,7 +7,7 @@ from pathlib import Path
 from kwartier.disk import write_whole
 from kwartier.errors import InputError
 from kwartier.fleet.ean import EAN_DIGITS, check_digit
-from kwartier.service.parties import GLN_DIGITS
+from kwartier.service.exporting.parties import GLN_DIGITS
 from kwartier.service.settings import FILE_NAME
 from kwartier.simulate.world import ENERGY_SUPPLIERS, GRID_AREAS, RESPONSIBLE
 

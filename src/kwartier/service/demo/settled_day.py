@@ -21,9 +21,9 @@ from kwartier.gate.policy import Asking, Scope
 from kwartier.market.columns import Kind
 from kwartier.market.market import Market
 from kwartier.model import Quality
-from kwartier.service.exporting import export
+from kwartier.service.exporting.outbox import OUTBOX, Exported
+from kwartier.service.exporting.run import export
 from kwartier.service.home import Home
-from kwartier.service.outbox import OUTBOX, Exported
 from kwartier.service.settling import run as settling
 from kwartier.service.validating import shown
 from kwartier.service.validating.run import validate

@@ -17,11 +17,11 @@ from kwartier.errors import KwartierError, StateError
 from kwartier.export.formats import FORMATS
 from kwartier.service.demo.living import REASON, VISIT_DEADLINE_S, Demonstration, Living
 from kwartier.service.demo.settled_day import say_market
-from kwartier.service.exporting import export
+from kwartier.service.exporting.outbox import OUTBOX
+from kwartier.service.exporting.run import export
 from kwartier.service.identity import actor
 from kwartier.service.night import Progress, yesterday
 from kwartier.service.night_control import NightControl, Order
-from kwartier.service.outbox import OUTBOX
 from kwartier.service.settings import ENV_PREFIX
 from kwartier.service.settling import run as settling
 from kwartier.service.settling.due import due

@@ -12,8 +12,8 @@ from functools import lru_cache
 from kwartier.clock import local_day
 from kwartier.errors import InputError
 from kwartier.gate.policy import Asking
+from kwartier.service.exporting.messages import State, tallied, troubled
 from kwartier.service.home import Home
-from kwartier.service.messages import State, tallied, troubled
 from kwartier.service.settling.run import opened
 from kwartier.service.settling.versions import Version, Versions
 from kwartier.service.views.charts import Axis, Chart, axis

@@ -8,15 +8,15 @@ import pytest
 
 from kwartier.database import open_engine
 from kwartier.errors import StateError
-from kwartier.service import inbox, messages
-from kwartier.service.inbox import note_sent, note_silence, take_answers
-from kwartier.service.messages import NEXT, Event, Message, State, Verdict, note
-from kwartier.service.outbox import alone
+from kwartier.service.exporting import inbox, messages
+from kwartier.service.exporting.inbox import note_sent, note_silence, take_answers
+from kwartier.service.exporting.messages import NEXT, Event, Message, State, Verdict, note
+from kwartier.service.exporting.outbox import alone
 from tests.conftest import ROOT
 from tests.export.days import content, series, total
 from tests.export.test_answer import written
 from tests.postgres import DATABASES, with_tables
-from tests.service.post import ALL, AT, Post, no, yes
+from tests.service.exporting.post import ALL, AT, Post, no, yes
 
 HOUR_S = 3600
 

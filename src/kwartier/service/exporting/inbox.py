@@ -19,9 +19,9 @@ from kwartier.disk import PRIVATE_FOLDER, sync_folder
 from kwartier.errors import InputError
 from kwartier.export.answer import MAX_BYTES, Answer, read_answer
 from kwartier.export.codes import Codes
-from kwartier.service import messages
-from kwartier.service.messages import Event, State, Verdict
-from kwartier.service.outbox import SENT, alone
+from kwartier.service.exporting import messages
+from kwartier.service.exporting.messages import Event, State, Verdict
+from kwartier.service.exporting.outbox import SENT, alone
 
 INBOX = "inbox"
 """Its name in the home, where no other folder is given."""

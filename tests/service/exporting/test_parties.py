@@ -8,7 +8,7 @@ from kwartier.errors import InputError
 from kwartier.export.codes import Code
 from kwartier.service import settings
 from kwartier.service.demo.codes import with_codes
-from kwartier.service.parties import is_eic, is_gln
+from kwartier.service.exporting.parties import is_eic, is_gln
 from kwartier.service.settings import FILE_NAME
 from kwartier.simulate.world import ENERGY_SUPPLIERS, GRID_AREAS, RESPONSIBLE
 

@@ -9,9 +9,9 @@ from sqlalchemy import Engine
 from kwartier.export.codes import Code
 from kwartier.export.document import Content
 from kwartier.export.series import Series
-from kwartier.service.inbox import Taken, take_answers
-from kwartier.service.messages import Message, listed
-from kwartier.service.outbox import Edition, Exported, export_day
+from kwartier.service.exporting.inbox import Taken, take_answers
+from kwartier.service.exporting.messages import Message, listed
+from kwartier.service.exporting.outbox import Edition, Exported, export_day
 from kwartier.settle.tables import Sum
 from tests.export.days import CODES, CREATED, KNOWN, content, series, total
 from tests.export.test_answer import written

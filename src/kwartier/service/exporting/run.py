@@ -18,9 +18,9 @@ from kwartier.export.formats import FORMATS
 from kwartier.gate.grant import Grant
 from kwartier.gate.policy import Asking, Scope
 from kwartier.market.market import Market
-from kwartier.service.connection_series import require_whole, series
+from kwartier.service.exporting.connection_series import require_whole, series
+from kwartier.service.exporting.outbox import Edition, Exported, export_day, reasons
 from kwartier.service.home import Home
-from kwartier.service.outbox import Edition, Exported, export_day, reasons
 from kwartier.service.settling.versions import PUBLISHED, Version, Versions
 from kwartier.settle.calendar import dutch
 from kwartier.settle.members import BY_READINGS
@@ -49,7 +49,7 @@ def export(
     """Write what ``kind`` tells of a version of ``day`` - None: of the latest - into the outbox ``out``. ``at``: UTC s, now.
 
     Raises ``InputError`` bad-argument, no-such-version; ``StateError`` never-settled, settlement-held, volumes-gone,
-    settlement-differs; ``Denied`` as the gate does; and as :func:`kwartier.service.outbox.export_day`.
+    settlement-differs; ``Denied`` as the gate does; and as :func:`kwartier.service.exporting.outbox.export_day`.
     """
     if kind not in FORMATS:
         raise InputError("bad-argument", f"{kind[:40]!r} is none of {', '.join(FORMATS)}")

@@ -27,7 +27,7 @@ from kwartier.export.document import Content, Document, Header
 from kwartier.export.formats import FORMATS
 from kwartier.export.wording import minute
 from kwartier.rowfile import write_parquet
-from kwartier.service.messages import Message, Topic, drawn, made, vouch
+from kwartier.service.exporting.messages import Message, Topic, drawn, made, vouch
 from kwartier.settle.tables import Area
 
 OUTBOX = "outbox"

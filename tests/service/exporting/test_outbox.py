@@ -14,15 +14,15 @@ from sqlalchemy import select
 from kwartier.database import open_engine, reading
 from kwartier.errors import InputError, KwartierError, StateError
 from kwartier.export import validated as validated_room
-from kwartier.service import inbox, messages, outbox
-from kwartier.service.messages import State, Topic, drawn, listed
-from kwartier.service.outbox import alone
+from kwartier.service.exporting import inbox, messages, outbox
+from kwartier.service.exporting.messages import State, Topic, drawn, listed
+from kwartier.service.exporting.outbox import alone
 from kwartier.settle.tables import Area, AreaState
 from kwartier.tables import messages as table
 from tests.export.days import AREA, OTHER_AREA, PLAIN, SETTLED, content, series, total
 from tests.export.reading import check_schema, parsed, texts
 from tests.postgres import DATABASES, with_tables
-from tests.service.post import AT, ZON, Post, one_of_each, two_suppliers
+from tests.service.exporting.post import AT, ZON, Post, one_of_each, two_suppliers
 
 
 class Crash(BaseException):

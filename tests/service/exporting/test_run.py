@@ -18,8 +18,9 @@ from kwartier.export.codes import TSO
 from kwartier.export.formats import FORMATS
 from kwartier.export.wording import second
 from kwartier.model import Quality
-from kwartier.service import connection_series, exporting, outbox
-from kwartier.service.messages import listed
+from kwartier.service.exporting import connection_series, outbox
+from kwartier.service.exporting import run as exporting
+from kwartier.service.exporting.messages import listed
 from kwartier.service.subject.erasing import Wish, erase
 from kwartier.settle.tables import AreaState, Part
 from kwartier.tables import accesses

@@ -1,0 +1,1 @@
+"""What goes to the market and what comes back: versions as messages, whose parties have codes, by an outbox and an inbox."""

@@ -1,0 +1,1 @@
+"""What goes to the market and what comes back."""
