@@ -23,6 +23,7 @@ QUIET = (
     "--disable-sync",
 )
 SIZE = ViewportSize(width=1280, height=960)
+LONG = ViewportSize(width=1280, height=1500)
 SOME_OF_IT_MS = 75_000
 """How long the night goes on before it is looked at,"""
 SETTLED_MS = 4_000
@@ -95,10 +96,11 @@ def main() -> None:
         page.wait_for_timeout(SOME_OF_IT_MS)
         draw(page, "tonight", f"{shown.address}/tonight")
         draw(page, "gaps", f"{shown.address}/gaps?days=7")
+        page.set_viewport_size(LONG)
         sign_in(page, shown, "analyst")
         draw(page, "settlement", f"{shown.address}/settlement/{shown.first}?purpose=settlement&reason={REASON}")
         sign_in(page, shown, "customer")
-        days = f"from={shown.first}&to={shown.night}"
+        days = f"from={shown.first}&to={shown.first}"
         draw(page, "meter", f"{shown.address}/meter/{shown.ean}?purpose=customer&reason={REASON}&{days}")
         browser.close()
 

@@ -85,8 +85,8 @@ class Story:
         self._thread = threading.Thread(target=self._goes_on, name="story", daemon=True)
         self._ended = threading.Event()
         self._night_told = [0]
-        self.is_right = False
-        """Whether all went well so far, and something did."""
+        self.is_right = True
+        """Whether nothing that was found so far is wrong, and nothing failed."""
 
     def begin(self) -> None:
         """It goes on from now on."""
@@ -104,8 +104,8 @@ class Story:
         try:
             self._tell()
         except KwartierError as error:
-            self.is_right = False
             if not self._ended.is_set():
+                self.is_right = False
                 self._told.failed(error)
 
     def _tell(self) -> None:
