@@ -7,7 +7,8 @@ request to anybody else are each a complaint.
 import io
 import shutil
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,12 +83,12 @@ class Window:
 
 
 @contextmanager
-def window(home: Path) -> Iterator[Window]:
-    """A server over a home, and Chromium; both until the block ends."""
+def window(home: Path, wall: Callable[[], float] = time.time) -> Iterator[Window]:
+    """A server over a home, and Chromium; both until the block ends. ``wall``: what time it thinks it is, in UTC seconds."""
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     skip_unless(found is not None, "there is no Chromium on this machine")
     with open_home(home) as opened, listening("127.0.0.1", 0) as line:
-        app = create_app(opened, out=io.StringIO())
+        app = create_app(opened, wall=wall, out=io.StringIO())
         ready = threading.Event()
         server = Server(app, ready.set)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [line]})

@@ -25,6 +25,8 @@ PEOPLE = {
     "settler": ("settlement",),
     "keeper": ("registry", "settlement", "validation"),
     "officer": ("privacy-officer",),
+    "desk": ("customer-desk",),
+    "fitter": ("maintenance",),
     "customer": ("customer",),
     "nobody": (),
 }

@@ -44,6 +44,7 @@ OF_CODE: Mapping[str, int] = {
     "no-such-night": 404,
     "no-such-version": 404,
     "unknown-connection": 404,
+    "unknown-trace": 404,
     "unknown-meter": 404,
     "not-validated": 404,
     "bad-method": 405,

@@ -46,7 +46,11 @@ class Place:
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """Made once: whoever changes it copies it first."""
-    folder = tmp_path_factory.mktemp("tracing")
+    return place_in(tmp_path_factory.mktemp("tracing"))
+
+
+def place_in(folder: Path) -> Place:
+    """The installation, made in a folder."""
     with timeless(folder, 2, wall) as fleet:
         path = installed(folder, fleet)
         with open_home(path) as home:

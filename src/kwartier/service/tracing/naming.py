@@ -2,18 +2,20 @@
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from kwartier.collect.traces import Trace
-from kwartier.errors import InputError
+from kwartier.errors import Denied, InputError
+from kwartier.gate.policy import Asking
 from kwartier.gate.record import FORMAT, written
 from kwartier.service.home import Home
-from kwartier.who.actor import Actor
 
 WHO: Final = ("maintenance", "operator")
-"""Who may have a visit traced and see which traces there are."""
+"""Who may have a visit traced."""
 DAY_S: Final = 86_400
+LISTERS: Final = (*WHO, "customer-desk", "privacy-officer")
+"""Who may see which traces there are."""
 WAIT_DAYS: Final = 3
 """So long the visit is waited for, where nothing else is said."""
 
@@ -22,7 +24,7 @@ def request(
     home: Home,
     meter: str,
     *,
-    actor: Actor,
+    actor: Asking,
     reason: str,
     days: int = WAIT_DAYS,
     wall: Callable[[], float] = time.time,
@@ -31,7 +33,7 @@ def request(
 
     Raises ``Denied`` no-role; ``InputError`` unknown-meter, no-reason, too-many-traces.
     """
-    actor.require(WHO, "to have a visit traced")
+    _demand(actor, WHO, "to have a visit traced")
     if not reason.strip():
         raise InputError("no-reason", "say why the visit has to be traced")
     at = int(wall())
@@ -43,7 +45,12 @@ def request(
     return made
 
 
-def listed(home: Home, *, actor: Actor, meter: str = "", wall: Callable[[], float] = time.time) -> list[Trace]:
+def listed(home: Home, *, actor: Asking, meter: str = "", wall: Callable[[], float] = time.time) -> list[Trace]:
     """The traces that are kept or waited for, the newest last. Raises ``Denied`` no-role."""
-    actor.require((*WHO, "customer-desk", "privacy-officer"), "to see which visits were traced")
+    _demand(actor, LISTERS, "to see which visits were traced")
     return home.traces.listed(at=int(wall()), meter=meter)
+
+
+def _demand(actor: Asking, roles: Collection[str], what: str) -> None:
+    if actor.roles.isdisjoint(roles):
+        raise Denied("no-role", f"{what} needs one of {', '.join(sorted(roles))}, and {actor.name} has none of them")

@@ -12,7 +12,7 @@ from fastapi import APIRouter
 
 from kwartier.gate.policy import Asking
 from kwartier.web.desk import STAFF
-from kwartier.web.screens import breaking, first, gaps, meter, preferences, settlement, sign_in, tonight
+from kwartier.web.screens import breaking, first, gaps, meter, preferences, settlement, sign_in, tonight, trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,7 @@ SCREENS: Sequence[APIRouter] = (
     breaking.router,
     gaps.router,
     meter.router,
+    trace.router,
     settlement.router,
 )
 NAVIGATION: Sequence[Way] = (

@@ -20,6 +20,7 @@ from kwartier.web.asking import form
 from kwartier.web.days import ONE_DAY, demand
 from kwartier.web.desk import Asked, AtHand, SignedIn
 from kwartier.web.rendering import page
+from kwartier.web.screens import trace as traces
 from kwartier.web.screens.screen import Facts, screen
 
 router = APIRouter()
@@ -62,4 +63,5 @@ def meter(
         "to": f"{until}",
         "asking": form(actor, asked),
         "page": as_json(found),
+        "traces": traces.facts(desk, actor, found.ean, {one.meter for one in found.things.meters}),
     }

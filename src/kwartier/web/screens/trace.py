@@ -1,0 +1,124 @@
+"""A traced visit, byte by byte: what went over the line, what each byte is, and a copy of it that is nobody's.
+
+Which purposes let see a trace is for the gate to say, and whether they show its values; whoever looks stands on record each
+time, also who leafs to another part.
+"""
+
+from collections.abc import Collection
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Path, Query
+from starlette.responses import RedirectResponse, Response
+
+from kwartier.collect.traces import Trace
+from kwartier.errors import InputError
+from kwartier.gate.policy import Asking
+from kwartier.gate.purposes import Source, purposes
+from kwartier.service.tracing import copying, looking, naming
+from kwartier.service.views.plain import as_json
+from kwartier.service.views.trace import Group, part_of
+from kwartier.web.asking import form
+from kwartier.web.desk import MAX_REASON, Asked, AtHand, Desk, FormFields, Question, SignedIn
+from kwartier.web.rendering import moment
+from kwartier.web.screens.screen import Facts, screen
+
+router = APIRouter()
+MAX_ID = 64
+MAX_NAME = 64
+MAX_PARTS = 10_000
+MINUTES = 16
+"""Characters of a moment up to its minute."""
+MAX_SHOWN = 50
+"""Traces of a connection that its page lists, the newest first."""
+TraceInPath = Annotated[str, Path(max_length=MAX_ID)]
+
+
+@screen(router, "/trace/{trace}", "trace.html")
+def trace(
+    desk: AtHand,
+    actor: SignedIn,
+    asked: Asked,
+    trace: TraceInPath,
+    part: Annotated[int, Query(ge=1, le=MAX_PARTS)] = 1,
+) -> Facts:
+    """A trace, for whoever says what for and why."""
+    facts = {"id": trace, "asking": _asking(actor, asked), "groups": [one.value for one in Group], "trace": None}
+    if not asked.purpose:
+        return facts
+    view = looking.opened(
+        desk.home, trace, actor=actor, purpose=asked.purpose, reason=_reason(asked.reason), wall=desk.wall
+    )
+    shown = as_json(part_of(view, part))
+    told = _told(view.trace, desk.home.settings.timezone)
+    return {**facts, "trace": told, "masked": view.masked, "part": shown}
+
+
+@router.post("/trace/{trace}/copy", include_in_schema=False)
+def copy(desk: AtHand, actor: SignedIn, given: FormFields, trace: TraceInPath) -> Response:
+    """The same structure with values, titles and keys that are nobody's, as a piece of a file of vectors."""
+    made = copying.copied(
+        desk.home,
+        trace,
+        actor=actor,
+        purpose=given.get("purpose", ""),
+        reason=_reason(given.get("reason", "")),
+        wall=desk.wall,
+    )
+    # The name is ours: what stands in the address does not get into a header.
+    headers = {"content-disposition": 'attachment; filename="trace.vectors"'}
+    return Response("\n".join(one.text for one in made), media_type="text/plain; charset=utf-8", headers=headers)
+
+
+@router.post("/meter/{name}/trace", include_in_schema=False)
+def request(
+    desk: AtHand, actor: SignedIn, given: FormFields, name: Annotated[str, Path(max_length=MAX_NAME)]
+) -> Response:
+    """Have the next visit to a meter traced, and go back to its page."""
+    naming.request(
+        desk.home, given.get("meter", ""), actor=actor, reason=_reason(given.get("reason", "")), wall=desk.wall
+    )
+    return RedirectResponse(f"/meter/{quote(name, safe='')}#traces", status_code=303)
+
+
+def facts(desk: Desk, actor: Asking, ean: str, meters: Collection[str]) -> Facts | None:
+    """Which visits to a connection were traced or will be, for whom that is for; None for everybody else.
+
+    ``meters``: the names of those at the connection; of a visit that was not made yet nobody knows where it will be.
+    """
+    if actor.roles.isdisjoint(naming.LISTERS):
+        return None
+    known = naming.listed(desk.home, actor=actor, wall=desk.wall)
+    found = [one for one in known if one.ean == ean or (not one.ean and one.meter in meters)]
+    return {
+        "list": [_told(one, desk.home.settings.timezone) for one in found[::-1][:MAX_SHOWN]],
+        "meters": sorted(meters),
+        "may_request": not actor.roles.isdisjoint(naming.WHO),
+        "longest": MAX_REASON,
+    }
+
+
+def _told(one: Trace, timezone: str) -> Facts:
+    """A trace as JSON, and its moments by the local clock, too."""
+    until = one.expires_at if one.is_kept else one.until
+    visited = moment(one.started, timezone)[:MINUTES] if one.is_kept else None
+    return {**one.as_json(), "visited": visited, "ends": moment(until, timezone)[:MINUTES]}
+
+
+def _asking(actor: Asking, asked: Question) -> Facts:
+    """The form, with the purposes of this actor that let see traces."""
+    chosen = [
+        {"name": one.name, "text": dict(one.text)}
+        for one in purposes().values()
+        if Source.TRACE in one.sources and not actor.roles.isdisjoint(one.who)
+    ]
+    return {**form(actor, asked), "purposes": chosen}
+
+
+def _reason(given: str) -> str:
+    reason = " ".join(given.split())
+    if not reason:
+        raise InputError("no-reason", "say why")
+    if len(reason) > MAX_REASON or not reason.isprintable():
+        raise InputError("bad-argument", f"a reason is a line of at most {MAX_REASON} characters")
+    return reason
