@@ -26,6 +26,9 @@ PEOPLE = {
     "keeper": ("registry", "settlement", "validation"),
     "officer": ("privacy-officer",),
     "customer": ("customer",),
+    "planner": ("grid-planner",),
+    "investigator": ("fraud-investigator",),
+    "examiner": ("fraud-investigator", "operator"),
     "nobody": (),
 }
 CHEAP = Cost(n=2, r=1, p=1)

@@ -83,7 +83,15 @@ KEEPERS = (
     PROBLEM,
 )
 LATER = gaps.DAY + 2 * ONE_DAY
-GAPS = (f"/gaps?day={LATER}&days=7", f"/gaps?by=hour&axis=cell&day={gaps.DAY}", "/gaps?day=2025-06-01")
+COHORT = f"/gaps/cohort?axis=cell&within=noord&cohort=c3&day={gaps.DAY}"
+ONE_WHY = "purpose=validation&reason=a+question"
+GAPS = (
+    f"/gaps?day={LATER}&days=7",
+    f"/gaps?by=hour&axis=cell&day={gaps.DAY}",
+    "/gaps?day=2025-06-01",
+    COHORT,
+    f"{COHORT}&{ONE_WHY}",
+)
 LOOKS: Sequence[tuple[Literal["light", "dark"], str, str]] = (("light", "nl", "phone"), ("dark", "en", "desktop"))
 
 
