@@ -71,6 +71,17 @@ Rules that need history take it from the state that the day before left (the lar
 days without use, the last register), a few numbers a meter: no night reads 30 days again. Readings themselves are never
 changed.
 
+A run also keeps how complete the day is, in the transaction that ends it, so that nobody reads the day again to know it:
+
+- `validation_gap`: a reading of a run that was not measured as a whole and in time; whether it is the radio, a key, the meter
+  or us that most of its missing quarters are owed to (`lack`), and that it came late (`late`). Superseded as findings are.
+- `coverage_count`: a day by one axis (grid area, radio cell, supplier and firmware): how many meters each cohort has, and its
+  quarters by how they came about and why, over the day (`totals`) and by the hour (`hours`).
+
+Counts are of the last run. A later run takes away what its readings were counted as, and adds what they are now;
+`--whole` counts anew, and so gives days their counts that were validated before there were any. The page *Gaps* reads these two
+alone, and cohorts of fewer than ten meters are counted together there.
+
 All of it goes through the gate for the purpose `validation`. A grant reaches the day before and {ahead} days ahead; for like
 days, where a gap needs them, another one reaches {reach} days back.
 """

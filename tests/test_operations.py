@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from kwartier.service.alerting.conditions import meanings
+from kwartier.service.night_control import KILLED_S
 from kwartier.service.settings import Settings, defaults
+from kwartier.web.serving import LAST_S
 from tests.cli.command import run
 from tests.conftest import ROOT, skip_unless
 from tests.living import new_home
@@ -122,6 +124,18 @@ def test_a_night_has_the_time_to_end_and_the_files_to_open() -> None:
     assert int(service["TimeoutStopSec"]) >= settings.visit_deadline_s + 60
     assert int(service["LimitNOFILE"]) >= 2 * settings.open_visits
     assert service["KillMode"] == "mixed"
+
+
+def test_the_console_has_the_time_to_end_and_a_night_of_its_own_the_files_to_open() -> None:
+    service = unit(UNITS / "kwartier-serve.service")["Service"]
+    assert int(service["TimeoutStopSec"]) > max(LAST_S, KILLED_S) + 5
+    assert service["LimitNOFILE"] == unit(UNITS / "kwartier-night.service")["Service"]["LimitNOFILE"]
+    assert (service["KillMode"], service["Restart"]) == ("mixed", "on-failure")
+
+
+@pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.stem)
+def test_the_page_has_a_row_for_each_unit(path: Path) -> None:
+    assert f"| `{path.stem}` |" in PAGE.read_text("utf-8")
 
 
 @pytest.mark.parametrize("path", TIMERS, ids=lambda path: path.stem)

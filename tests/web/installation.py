@@ -28,6 +28,9 @@ PEOPLE = {
     "desk": ("customer-desk",),
     "fitter": ("maintenance",),
     "customer": ("customer",),
+    "planner": ("grid-planner",),
+    "investigator": ("fraud-investigator",),
+    "examiner": ("fraud-investigator", "operator"),
     "nobody": (),
 }
 CHEAP = Cost(n=2, r=1, p=1)

@@ -15,6 +15,7 @@ from tests.service.validating.a_street import ONE_DAY
 from tests.service.views.test_gaps import DAY, a_mixed_day, three_cells
 from tests.web.chromium import window
 from tests.web.installation import Served, let_in, served
+from tests.web.test_api import recorded
 
 LATER = DAY + 2 * ONE_DAY
 ASKED = f"day={LATER}&days=7"
@@ -41,6 +42,13 @@ def street(gone: Path, tmp_path: Path) -> Path:
 def here(street: Path) -> Iterator[Served]:
     """A server at noon three days after the gaps."""
     with served(street, 1_763_900_000) as found:
+        yield found
+
+
+@pytest.fixture
+def in_force(street: Path) -> Iterator[Served]:
+    """The same on 4 January 2026: the purposes hold from that year on."""
+    with served(street, 1_767_500_000) as found:
         yield found
 
 
@@ -108,6 +116,65 @@ def test_gaps_are_shown_to_staff(here: Served, who: str, status: int) -> None:
         assert browser.get(path).status == status
 
 
+ONE = f"/gaps/cohort?axis=cell&within=noord&cohort=c3&day={DAY}"
+WHY = "purpose=validation&reason=cell+c3+is+silent"
+
+
+@pytest.mark.parametrize(("who", "has"), [("operator", True), ("keeper", True), ("settler", False)])
+def test_one_cohort_is_offered_to_whoever_may_validate(here: Served, who: str, has: bool) -> None:
+    for address in (f"/gaps?axis=cell&{ASKED}", ONE):
+        text = here.signed_in(who).get(address, accept_language="en").text
+        assert ('action="/gaps/cohort"' in text) == has, address
+        assert ('<input id="within"' in text) == has, address
+        assert "too small: 2 together" in text or address == ONE, (
+            "the names of shown cohorts are proposed, and no others"
+        )
+        assert '<option value="c3">' not in text
+
+
+def test_one_small_cohort_is_shown_hour_by_hour_to_who_says_why(in_force: Served) -> None:
+    browser = in_force.signed_in("operator")
+    before = recorded(in_force)
+    assert browser.get(ONE.replace("/cohort", "/cohort.json")).json["hours"] is None
+    assert recorded(in_force) == before, "nothing was looked at yet"
+    told = browser.get(f"{ONE.replace('/cohort', '/cohort.json')}&{WHY}").json
+    assert told["meters"] == 2
+    total = told["total"]
+    assert isinstance(total, dict)
+    assert (total["due"], total["complete"]) == (2 * 96, 0.5)
+    assert total["reasons"] == {"radio": 0, "key": 0, "meter": 0, "us": 96}
+    hours = told["hours"]
+    assert isinstance(hours, list)
+    assert [(one["label"], one["due"]) for one in hours] == [(f"{hour:02d}", 8) for hour in range(24)]
+    text = browser.get(f"{ONE}&{WHY}", accept_language="nl").text
+    assert "<h1>noord c3</h1>" in text
+    assert "‘cell c3 is silent’" in text
+    assert "50,0\u202f%" in text
+    looks = recorded(in_force)[len(before) :]
+    assert looks == [("account:operator", "validation", "cell c3 is silent", "granted")] * 2, "the data, and the page"
+
+
+@pytest.mark.parametrize(
+    ("who", "asked", "status", "code"),
+    [
+        ("settler", WHY, 403, "wrong-role"),
+        ("operator", "purpose=maintenance&reason=x", 403, "wrong-source"),
+        ("operator", "purpose=curiosity&reason=x", 403, "unknown-purpose"),
+        ("operator", "purpose=validation", 400, "no-reason"),
+        ("operator", f"day=2025-06-01&{WHY}", 404, "not-validated"),
+        ("customer", WHY, 403, "no-role"),
+    ],
+)
+def test_one_cohort_is_refused_as_the_gate_does(in_force: Served, who: str, asked: str, status: int, code: str) -> None:
+    answer = in_force.signed_in(who).get(f"{ONE.replace('/cohort', '/cohort.json')}&{asked}")
+    assert (answer.status, answer.json["code"]) == (status, code)
+
+
+def test_a_cohort_of_which_there_is_no_meter_says_so(in_force: Served) -> None:
+    text = in_force.signed_in("operator").get(f"{ONE}&{WHY}".replace("c3", "c9", 1), accept_language="en").text
+    assert f"No meter was in that cohort on {DAY}." in text
+
+
 @pytest.mark.parametrize("scheme", list(Scheme))
 def test_the_picture_has_what_the_table_has_and_escapes_it(here: Served, scheme: Scheme) -> None:
     browser = here.signed_in("operator")
@@ -150,6 +217,6 @@ def test_the_page_in_a_browser(street: Path, scheme: Light, language: str, size:
         assert image.evaluate("(element) => element.decode().then(() => element.naturalWidth)") > 0
         assert image.evaluate("(element) => element.currentSrc").endswith(f"scheme={scheme}")
         page.get_by_label({"nl": "Groepen", "en": "Cohorts"}[language]).select_option("area")
-        page.get_by_role("button", name={"nl": "Tonen", "en": "Show"}[language]).click()
+        page.get_by_role("button", name={"nl": "Tonen", "en": "Show"}[language]).first.click()
         page.get_by_role("rowheader", name="noord").first.wait_for()
         assert "axis=area" in page.url

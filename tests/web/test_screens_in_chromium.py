@@ -32,7 +32,8 @@ FAULTS = """() => {
   const levels = all("h1, h2, h3").map((one) => Number(one.tagName[1]));
   if (levels.filter((one) => one === 1).length !== 1) faults.push("one h1");
   levels.forEach((one, at) => { if (at && one > levels[at - 1] + 1) faults.push("a level is left out"); });
-  for (const one of all("main table")) if (!one.caption) faults.push("a table without a caption");
+  for (const one of all("main table"))
+    if (!one.caption && !one.ariaLabel && !one.hasAttribute("aria-labelledby")) faults.push("a table without a name");
   for (const one of all("th")) if (!one.scope) faults.push("a head without a scope");
   for (const one of all("main input:not([type=hidden]), main select, main textarea"))
     if (!one.labels.length) faults.push(`${one.name} without a label`);
@@ -51,8 +52,8 @@ FAULTS = """() => {
 
 def drawn(page: Page) -> int:
     """How many charts are there, once they are drawn."""
-    count = page.locator(".plot").count()
-    for one in page.locator(".plot").all():
+    count = page.locator(".chart .plot").count()
+    for one in page.locator(".chart .plot").all():
         one.locator(".main-svg").first.wait_for()
     return count
 

@@ -16,6 +16,7 @@ from kwartier.database import reading
 from kwartier.errors import InputError
 from kwartier.export.pictures.hours import SLOTS, hours_of, slot_name
 from kwartier.export.pictures.palette import KINDS, KNOWN
+from kwartier.gate.grant import Gate
 from kwartier.gate.ids import Ids, Link
 from kwartier.gate.policy import Asking, Scope
 from kwartier.gate.purposes import purposes
@@ -138,14 +139,27 @@ def by_hour(home: Home, axis: str, day: date) -> Gaps:
     return _of_hours(home, axis, day, [(one.key, one.meters, one.counts) for one in found])
 
 
-def of_cohort(home: Home, key: Key, day: date, *, actor: Asking, reason: str) -> Gaps:
+def of_cohort(
+    home: Home,
+    key: Key,
+    day: date,
+    *,
+    actor: Asking,
+    reason: str,
+    purpose: str | None = None,
+    gate: Gate | None = None,
+) -> Gaps:
     """The hours of a day of one cohort, however few it has: looked up through the gate, which writes down of whom.
 
+    ``purpose``: what somebody says that they look for, else that for which days are validated here; ``gate``: one of this home
+    that the thread keeps.
     Raises ``InputError`` bad-argument; ``StateError`` not-validated; ``Denied`` as the gate does.
     """
     _check_axis(key.axis)
     scope = Scope(start=day, end=day + ONE_DAY)
-    grant = home.gate.open(actor=actor, purpose=home.settings.validate_purpose, scope=scope, reason=reason)
+    own = home.settings.validate_purpose
+    opening = home.gate if gate is None else gate
+    grant = opening.open(actor=actor, purpose=own if purpose is None else purpose, scope=scope, reason=reason)
     runs = Runs(home.engine)
     run = runs.demand(day)
     cohorts, members = _members(home, key, day)

@@ -4,7 +4,7 @@ What technicians have to see - which meter there is, how visits went - needs a r
 upon as a customer, and whether the connection is theirs is asked of the gate.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from kwartier.errors import Denied, InputError
@@ -31,6 +31,7 @@ class Asked:
     purpose: str
     reason: str = ""
     recipient: str = ""
+    use_case: str = ""
     approval: str = ""
 
 
@@ -52,8 +53,9 @@ def sight(home: Home, gate: Gate, name: str, days: Days, *, actor: Asking, asked
     start, end = days
     is_office, is_watching = bool(actor.roles & OFFICE), bool(actor.roles & WATCHERS)
     ean = _ean(home, name, is_office=is_office)
-    scope = Scope(start=start, end=end, eans=(ean,), approval="" if asked is None else asked.approval)
+    scope = Scope(start=start, end=end, eans=(ean,))
     if asked is not None:
+        scope = replace(scope, use_case=asked.use_case, approval=asked.approval)
         grant = gate.open(
             actor=actor, purpose=asked.purpose, scope=scope, reason=asked.reason, recipient=asked.recipient
         )

@@ -13,14 +13,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kwartier.export.pictures.palette import KINDS, Kind, Scheme
+from kwartier.gate.policy import Asking
+from kwartier.gate.purposes import purposes
 from kwartier.service.night import yesterday
 from kwartier.service.reasons import REASONS
-from kwartier.service.validating.covered import AREA, AXES, CELL, KIND
+from kwartier.service.validating.covered import AREA, AXES, CELL, KIND, Key
 from kwartier.service.views import gaps as view
 from kwartier.service.views.fields import fields
 from kwartier.service.views.gaps import LEGEND, MAX_DAYS, Gaps, Row, Square
+from kwartier.web.asking import Form, form
 from kwartier.web.days import ONE_DAY, after, demand
-from kwartier.web.desk import AtHand, Desk, Staff
+from kwartier.web.desk import Asked, AtHand, Desk, Question, Staff
 from kwartier.web.etags import tagged
 from kwartier.web.heat import by_kind, heat, name_of
 from kwartier.web.pictures import MEDIA_TYPE
@@ -34,6 +37,10 @@ Axis = Annotated[Literal["kind", "area", "cell"], Query(description="What cohort
 By = Annotated[Literal["day", "hour"], Query(description="What a column is.")]
 Day = Annotated[date | None, Query(description="The last local day, or the one whose hours are shown.")]
 Days = Annotated[int, Query(ge=1, le=MAX_DAYS, description="How many days.")]
+MAX_NAME = 200
+"""Characters of a supplier and its firmware."""
+Name = Annotated[str, Query(max_length=MAX_NAME)]
+NOT_ASKED = Question(purpose="", reason="", recipient="")
 NOT_PLAIN = (Kind.LATE, Kind.ESTIMATED, Kind.MISSING)
 """The kinds that have a reason."""
 
@@ -49,7 +56,6 @@ def gaps(
     days: Days = 14,
 ) -> Facts:
     """How complete days were, by cohort."""
-    del actor
     last = _last(desk, day)
     seen = _seen(desk, axis, by, last, days)
     words = words_for(request)
@@ -67,6 +73,8 @@ def gaps(
         "latest": f"{yesterday(desk.wall(), desk.home.settings.timezone)}",
         "lines": [_line(row, name_of(row, words)) for row in rows],
         "causes": _causes(seen.total),
+        "asking": _asking(desk, actor, NOT_ASKED),
+        "names": sorted({row.cohort for row in seen.rows if row.cohort}),
         "validated": sum(column.run is not None for column in seen.columns),
     }
 
@@ -88,6 +96,46 @@ def picture(
     return tagged(request, heat(seen, words_for(request), scheme), MEDIA_TYPE)
 
 
+@screen(router, "/gaps/cohort", "gaps-cohort.html")
+def cohort(
+    desk: AtHand,
+    actor: Staff,
+    asked: Asked,
+    axis: Axis = KIND,  # type: ignore[assignment]  # one of AXES
+    within: Name = "",
+    name: Annotated[str, Query(alias="cohort", max_length=MAX_NAME)] = "",
+    day: Day = None,
+) -> Facts:
+    """The hours of a day of one cohort, however small: for who says what for and why."""
+    last, asking = _last(desk, day), _asking(desk, actor, asked)
+    facts = {"axis": axis, "within": within, "cohort": name, "day": f"{last}", "asking": asking}
+    latest = f"{yesterday(desk.wall(), desk.home.settings.timezone)}"
+    if not asked.purpose:
+        return {**facts, "latest": latest, "names": [], "hours": None}
+    key = Key(axis, within if axis == CELL else "", name)
+    seen = view.of_cohort(desk.home, key, last, actor=actor, reason=asked.reason, purpose=asked.purpose, gate=desk.gate)
+    row = next(iter(seen.rows), None)
+    squares = [] if row is None else zip(seen.columns, row.squares, strict=True)
+    return {
+        **facts,
+        "latest": latest,
+        "names": [],
+        "kinds": [kind.value for kind in KINDS],
+        "reasons": [reason.value for reason in REASONS],
+        "meters": 0 if row is None else row.meters,
+        "total": None if row is None else _told(row.total),
+        "hours": [{"label": head.label, **_told(one)} for head, one in squares if one is not None],
+    }
+
+
+def _asking(desk: Desk, actor: Asking, asked: Question) -> Form:
+    """The form for one cohort: of the purpose for which days are validated, for whoever may act for it."""
+    own = desk.home.settings.validate_purpose
+    found = form(actor, asked, own)
+    may = own in purposes() and not actor.roles.isdisjoint(purposes()[own].who)
+    return found if may else {**found, "purposes": []}
+
+
 def _last(desk: Desk, day: date | None) -> date:
     return demand(yesterday(desk.wall(), desk.home.settings.timezone) if day is None else day)
 
@@ -105,11 +153,18 @@ def _line(row: Row, name: str) -> Facts:
         "name": name,
         "what": row.what,
         "meters": row.meters,
-        "due": row.total.due,
-        "complete": _part(row.total),
-        "kinds": dict(zip([kind.value for kind in KINDS], by_kind(row.total), strict=True)),
-        "reasons": {reason.value: sum(_of(row.total, reason.value)) for reason in REASONS},
+        **_told(row.total),
         "squares": [None if one is None else {"complete": _part(one), "reason": one.reason} for one in row.squares],
+    }
+
+
+def _told(square: Square) -> Facts:
+    """Quarters by how they came about, and by where the fault lies."""
+    return {
+        "due": square.due,
+        "complete": _part(square),
+        "kinds": dict(zip([kind.value for kind in KINDS], by_kind(square), strict=True)),
+        "reasons": {reason.value: sum(_of(square, reason.value)) for reason in REASONS},
     }
 
 

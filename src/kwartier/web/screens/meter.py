@@ -13,9 +13,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from kwartier.clock import local_day
+from kwartier.errors import Denied
 from kwartier.service.views import sight
 from kwartier.service.views.meter import meter_page
 from kwartier.service.views.plain import as_json
+from kwartier.web.api.documented import Words
 from kwartier.web.asking import form
 from kwartier.web.days import ONE_DAY, demand
 from kwartier.web.desk import Asked, AtHand, SignedIn
@@ -47,21 +49,33 @@ def meter(
     name: Annotated[str, Path(max_length=MAX_NAME)],
     start: Annotated[date | None, Query(alias="from")] = None,
     last: Annotated[date | None, Query(alias="to")] = None,
+    use_case: Words = "",
+    approval: Words = "",
 ) -> Facts:
-    """A meter or a connection, from one local day to another."""
+    """A meter or a connection, from one local day to another; of who may see nothing without a purpose, one is asked."""
     until = demand(last or local_day(desk.now, desk.home.settings.timezone) - ONE_DAY)
     begin = demand(start or until - ONE_DAY * (DAYS - 1))
     question = None
     if asked.purpose:
-        question = sight.Asked(purpose=asked.purpose, reason=asked.reason, recipient=asked.recipient)
-    found = meter_page(
-        desk.home, name, (begin, until + ONE_DAY), actor=actor, asked=question, at=desk.now, gate=desk.gate
-    )
+        question = sight.Asked(
+            purpose=asked.purpose,
+            reason=asked.reason,
+            recipient=asked.recipient,
+            use_case=use_case,
+            approval=approval,
+        )
+    asking, days = form(actor, asked, use_case=use_case), (begin, until + ONE_DAY)
+    try:
+        found = meter_page(desk.home, name, days, actor=actor, asked=question, at=desk.now, gate=desk.gate)
+    except Denied:
+        if question is not None or all(one["name"] == sight.CUSTOMER for one in asking["purposes"]):
+            raise
+        return {"name": name, "since": f"{begin}", "to": f"{until}", "asking": asking, "page": None}
     return {
         "name": name,
         "since": f"{begin}",
         "to": f"{until}",
-        "asking": form(actor, asked),
+        "asking": asking,
         "page": as_json(found),
         "traces": traces.facts(desk, actor, found.ean, {one.meter for one in found.things.meters}),
     }

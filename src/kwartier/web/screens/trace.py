@@ -108,11 +108,11 @@ def _told(one: Trace, timezone: str) -> Facts:
 def _asking(actor: Asking, asked: Question) -> Facts:
     """The form, with the purposes of this actor that let see traces."""
     chosen = [
-        {"name": one.name, "text": dict(one.text)}
+        {"name": one.name, "text": dict(one.text), "more": []}
         for one in purposes().values()
         if Source.TRACE in one.sources and not actor.roles.isdisjoint(one.who)
     ]
-    return {**form(actor, asked), "purposes": chosen}
+    return {**form(actor, asked), "purposes": chosen, "fields": []}
 
 
 def _reason(given: str) -> str:
