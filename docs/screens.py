@@ -89,12 +89,13 @@ def main() -> None:
     """Every page, once."""
     with demonstration() as shown, sync_playwright() as browsers:
         browser = browsers.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        page = browser.new_page(viewport=SIZE, locale="en-GB", color_scheme="light")
+        page = browser.new_page(viewport=LONG, locale="en-GB", color_scheme="light")
         sign_in(page, shown, "operator")
         page.goto(f"{shown.address}/tonight")
         page.get_by_role("button", name="Drop this cell").click()
         page.wait_for_timeout(SOME_OF_IT_MS)
         draw(page, "tonight", f"{shown.address}/tonight")
+        page.set_viewport_size(SIZE)
         draw(page, "gaps", f"{shown.address}/gaps?days=7")
         page.set_viewport_size(LONG)
         sign_in(page, shown, "analyst")
