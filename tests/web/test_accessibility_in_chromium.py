@@ -5,7 +5,7 @@ does not bind, so that the policy stands while the rules run.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -18,7 +18,7 @@ from kwartier.service.views import trace as trace_view
 from kwartier.service.views.tonight import Nights
 from tests.market.files import ean
 from tests.service.settling.village import DAY
-from tests.service.tracing.conftest import NOW, Place, place_in
+from tests.service.tracing.conftest import NOW, Place
 from tests.service.validating.a_street import ONE_DAY
 from tests.service.views import test_gaps as gaps
 from tests.service.views import test_tonight as tonight
@@ -129,28 +129,12 @@ def street(mixed_day: Path) -> Iterator[Window]:
         yield found
 
 
-@dataclass(frozen=True, kw_only=True)
-class Traces:
-    """Two visits that were traced, in a demonstration."""
-
-    place: Place
-    window: Window
-
-
-@pytest.fixture(scope="module")
-def traced(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    place = place_in(tmp_path_factory.mktemp("traces"))
-    with open_home(place.path) as home:
-        let_in(home, NOW)
-    return place
-
-
 @pytest.fixture
-def traces(traced: Place) -> Iterator[Traces]:
-    place = traced
-    with window(place.path, lambda: NOW) as found:
+def demonstrated(traces: Place) -> Iterator[Window]:
+    """Two visits that were traced, in a demonstration."""
+    with window(traces.path, lambda: NOW) as found:
         found.app.state.desk = replace(found.app.state.desk, breaking=Heard())
-        yield Traces(place=place, window=found)
+        yield found
 
 
 def faults(page: Page) -> dict[str, object]:
@@ -218,23 +202,27 @@ def test_pages_of_gaps_keep_the_rules(
 
 @pytest.mark.parametrize(("scheme", "language", "size"), LOOKS)
 def test_a_traced_visit_and_what_a_demonstration_adds_keep_the_rules(
-    traces: Traces, monkeypatch: pytest.MonkeyPatch, scheme: Literal["light", "dark"], language: str, size: str
+    demonstrated: Window,
+    traces: Place,
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: Literal["light", "dark"],
+    language: str,
+    size: str,
 ) -> None:
     monkeypatch.setattr(trace_view, "PART_BYTES", 400)  # a few frames of each kind: the rules look at every byte
-    place, window = traces.place, traces.window
-    trace = place.traced["hdlc"].trace
+    trace = traces.traced["hdlc"].trace
     why = "reason=a+question"
-    with window.page(scheme=scheme, language=language, size=size) as page:
-        window.sign_in(page, "desk")
+    with demonstrated.page(scheme=scheme, language=language, size=size) as page:
+        demonstrated.sign_in(page, "desk")
         for path in (f"/trace/{trace}", f"/trace/{trace}?purpose=complaint&{why}"):
             answer = page.goto(path)
             assert answer is not None
             assert (answer.status, faults(page)) == (200, {}), path
         page.locator(".piece[data-field]").first.click()
         assert page.evaluate(BROKEN, RULES) == [], "with a byte chosen"
-    with window.page(scheme=scheme, language=language, size=size) as page:
-        window.sign_in(page, "operator")
-        for path in (f"/meter/{place.traced['hdlc'].meter.meter}", "/tonight"):
+    with demonstrated.page(scheme=scheme, language=language, size=size) as page:
+        demonstrated.sign_in(page, "operator")
+        for path in (f"/meter/{traces.traced['hdlc'].meter.meter}", "/tonight"):
             answer = page.goto(path)
             assert answer is not None
             assert (answer.status, faults(page)) == (200, {}), path

@@ -7,33 +7,23 @@ from typing import Literal
 
 import pytest
 
-from kwartier.service.home import open_home
-from tests.service.tracing.conftest import NOW, Place, Traced, place_in
+from tests.service.tracing.conftest import NOW, Place, Traced
 from tests.web.chromium import Window, window
-from tests.web.installation import Served, let_in, served
+from tests.web.installation import Served, served
 from tests.web.test_api import recorded
 
 WHY = "reason=complaint+4711"
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """Two meters of which one visit each was traced."""
-    found = place_in(tmp_path_factory.mktemp("traces"))
-    with open_home(found.path) as home:
-        let_in(home, NOW)
-    return found
-
-
 @pytest.fixture
-def street(place: Place) -> Iterator[Served]:
-    with served(place.path, NOW) as found:
+def street(traces: Place) -> Iterator[Served]:
+    with served(traces.path, NOW) as found:
         yield found
 
 
 @pytest.fixture
-def traced(place: Place) -> Traced:
-    return place.traced["wrapper"]
+def traced(traces: Place) -> Traced:
+    return traces.traced["wrapper"]
 
 
 def value_of(traced: Traced) -> str:
@@ -142,16 +132,16 @@ def test_the_page_of_a_meter_lists_them_and_asks_for_the_next(street: Served, tr
 
 
 @pytest.fixture(scope="module")
-def seen(place: Place) -> Iterator[Window]:
-    with window(place.path, lambda: NOW) as found:
+def seen(traces: Place) -> Iterator[Window]:
+    with window(traces.path, lambda: NOW) as found:
         yield found
 
 
 @pytest.mark.parametrize(("scheme", "language", "size"), [("light", "nl", "phone"), ("dark", "en", "desktop")])
 def test_a_byte_is_chosen_by_pointer_and_by_keys(
-    seen: Window, place: Place, scheme: Literal["light", "dark"], language: str, size: str
+    seen: Window, traces: Place, scheme: Literal["light", "dark"], language: str, size: str
 ) -> None:
-    traced = place.traced["hdlc"]
+    traced = traces.traced["hdlc"]
     with seen.page(scheme=scheme, language=language, size=size) as page:
         seen.sign_in(page, "desk")
         page.goto(f"/trace/{traced.trace}?purpose=complaint&{WHY}")
