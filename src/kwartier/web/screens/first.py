@@ -19,8 +19,10 @@ router = APIRouter()
 def first(request: Request) -> Facts:
     """What there is to see, for who asks; nothing of it is about one connection."""
     desk, actor = desk_of(request), request.state.actor
-    facts: dict[str, object] = {"version": __version__, "night": None, "day": None, **ways_in(desk)}
-    if actor is not None:
+    facts: dict[str, object] = {"version": __version__, "night": None, "day": None}
+    if actor is None:
+        facts |= ways_in(desk)
+    else:
         day = yesterday(desk.wall(), desk.home.settings.timezone)
         facts |= {"day": f"{day}", "night": _night(desk, actor, day)}
     return facts
