@@ -21,11 +21,13 @@ from bench import (
     nation,
     night,
     open_visits,
+    pages,
     registry,
     report,
     rules,
     settle,
     store,
+    viewers,
 )
 from bench.measuring import SMOKE, Costs, Plan, contenders, decoding, sessions
 from bench.meter import station
@@ -91,6 +93,8 @@ def main() -> None:
         "rules": rules.main,
         "day": day.main,
         "settle": settle.main,
+        "pages": pages.main,
+        "viewers": viewers.main,
     }
     if sys.argv[1:2] and sys.argv[1] in parts:
         parts[sys.argv[1]](sys.argv[2:])

@@ -1,7 +1,7 @@
-"""A home with a day of a large fleet in it: registry, ids, readings of the day and the next, what the day before left, market.
+"""A home with days of a large fleet in it: registry, ids, readings of the days and the next, what the day before left, market.
 
-Readings are written as a rewrite leaves them, in one file in the order of ids; the day before has a run of validation. A part
-of the meters has something to say of, as in ``python -m bench rules``.
+Readings are written as a rewrite leaves them, in one file a day in the order of ids; the day before the first has a run of
+validation. A part of the meters has something to say of, as in ``python -m bench rules``.
 """
 
 import secrets
@@ -35,7 +35,7 @@ PIECE = 50_000
 AREAS = 12
 SUPPLIERS = 50
 CLIENT = 'client_system_title = "4B57540102030405"\n'
-FLEET = "meter,ean,host,port,system_title,companion,grid_area,transformer,capacity,valid_from"
+FLEET = "meter,ean,host,port,system_title,companion,grid_area,transformer,capacity,cell,valid_from"
 MARKET = "ean,valid_from,brp,supplier,grid_area,method,year_volume_wh"
 ENERGY = "grid_area,quarter,direction,energy_wh"
 FRACTION = "grid_area,profile,direction,quarter,fraction,quality"
@@ -48,19 +48,29 @@ def noon_after(day: date) -> int:
     return midnight(day + 2 * ONE_DAY, ZONE) + 43_200
 
 
-def make(path: Path, meters: int, faults: float) -> None:
-    """A home in ``path``."""
+def make(path: Path, meters: int, faults: float, *, first: date = DAY, days: int = 1, cell_meters: int = 0) -> None:
+    """A home in ``path``, with ``days`` from the ``first`` on, all of one year.
+
+    A radio cell has ``cell_meters``, all of one grid area; 0: there are no cells.
+    """
     path.mkdir(parents=True)
     (path / "kwartier.toml").write_text(CLIENT)
     create_home(path)
     with open_home(path) as home:
         eans = [body + str(check_digit(body)) for body in (f"2087{number:013d}" for number in range(meters))]
-        _fleet(home, path, eans)
-        ids = _ids(home, eans)
-        _market(home, path, eans)
-        closing = _readings(home, ids, DAY, "day", _opening(meters), faults)
-        _eve(home, ids, _opening(meters))
-        _readings(home, ids, DAY + ONE_DAY, "next", closing, 0.0)
+        _fleet(home, path, eans, first, cell_meters)
+        ids = _ids(home, eans, first.year)
+        _market(home, path, eans, first, days, cell_meters)
+        _eve(home, ids, _opening(meters), first - ONE_DAY)
+        registers = _opening(meters)
+        for number in range(days):
+            registers = _readings(home, ids, first + number * ONE_DAY, f"day {number}", registers, faults)
+        _readings(home, ids, first + days * ONE_DAY, "next", registers, 0.0)
+
+
+def area_of(number: int, cell_meters: int) -> str:
+    """The grid area of a meter: by turns, or that of its cell."""
+    return f"area{(number // cell_meters if cell_meters else number) % AREAS:02}"
 
 
 def _opening(meters: int) -> Mapping[str, Integers]:
@@ -68,18 +78,18 @@ def _opening(meters: int) -> Mapping[str, Integers]:
     return {channel: generator.integers(1_000_000, 30_000_000, meters) for channel in CHANNELS}
 
 
-def _fleet(home: Home, path: Path, eans: list[str]) -> None:
+def _fleet(home: Home, path: Path, eans: list[str], first: date, cell_meters: int) -> None:
     file = path.parent / "fleet.csv"
     with file.open("w") as out:
         out.write(f"{FLEET}\n")
         out.writelines(
-            f"m{number},{ean},127.0.0.1,4059,{0x4B57540000000000 + number:016X},smr-5.5,area{number % AREAS:02},"
-            f"t{number // 50},3x25A,2020-01-01\n"
+            f"m{number},{ean},127.0.0.1,4059,{0x4B57540000000000 + number:016X},smr-5.5,{area_of(number, cell_meters)},"
+            f"t{number // 50},3x25A,{f'cell{number // cell_meters:05}' if cell_meters else ''},2020-01-01\n"
             for number, ean in enumerate(eans)
         )
     home.registry.import_file(file, at=0)
     file.unlink()
-    asked = midnight(DAY + ONE_DAY, ZONE) + 3600
+    asked = midnight(first + ONE_DAY, ZONE) + 3600
     since, until = date.min.isoformat(), date.max.isoformat()
     with writing(home.engine) as connection:
         insert_lines(connection, drifts, ((f"m{number}", number % 7 - 3, asked) for number in range(len(eans))))
@@ -93,14 +103,14 @@ def _fleet(home: Home, path: Path, eans: list[str]) -> None:
         insert_lines(connection, modules, lines)
 
 
-def _ids(home: Home, eans: list[str]) -> Integers:
+def _ids(home: Home, eans: list[str], year: int) -> Integers:
     generator = np.random.default_rng(SEED)
     ids = np.unique(generator.integers(-(2**63), 2**63 - 1, len(eans)))
     if len(ids) != len(eans):
         raise RuntimeError("two ids are the same")
     with writing(home.engine) as connection:
         order = generator.permutation(len(eans)).tolist()
-        lines = [(int(ids[place]), f"m{number}", eans[number], DAY.year) for place, number in enumerate(order)]
+        lines = [(int(ids[place]), f"m{number}", eans[number], year) for place, number in enumerate(order)]
         insert_lines(connection, reading_ids, lines)
     return np.sort(ids)
 
@@ -155,11 +165,11 @@ def _tables(
         )
 
 
-def _eve(home: Home, ids: Integers, opening: Mapping[str, Integers]) -> None:
+def _eve(home: Home, ids: Integers, opening: Mapping[str, Integers], eve: date) -> None:
     """The day before as a run of validation left it."""
-    eve, runs = DAY - ONE_DAY, Runs(home.engine)
+    runs = Runs(home.engine)
     run = runs.begin(eve, actor="os:bench", rules="2026", raw_version=0, market_revision=0, at=0)
-    midnight_s = midnight(DAY, ZONE)
+    midnight_s = midnight(eve + ONE_DAY, ZONE)
 
     def pieces() -> Iterator[Volumes]:
         generator = np.random.default_rng(SEED)
@@ -186,7 +196,7 @@ def _eve(home: Home, ids: Integers, opening: Mapping[str, Integers]) -> None:
     runs.finish(run, checks=[], counts=counts, version=version, at=0)
 
 
-def _market(home: Home, path: Path, eans: list[str]) -> None:
+def _market(home: Home, path: Path, eans: list[str], first: date, days: int, cell_meters: int) -> None:
     """Who answers for whom, and what flowed into each area."""
 
     def said(kind: Kind, header: str, lines: Iterator[str]) -> None:
@@ -194,17 +204,17 @@ def _market(home: Home, path: Path, eans: list[str]) -> None:
         with file.open("w") as out:
             out.write(f"{header}\n")
             out.writelines(lines)
-        Market(home.engine).import_file(file, kind=kind, at=noon_after(DAY) - 86_400, actor="os:bench")
+        Market(home.engine).import_file(file, kind=kind, at=noon_after(first) - 86_400, actor="os:bench")
         file.unlink()
 
-    ends = quarter_ends(DAY, DAY + ONE_DAY, ZONE)[1:].tolist()
+    ends = quarter_ends(first, first + days * ONE_DAY, ZONE)[1:].tolist()
     quarters = [datetime.fromtimestamp(one, UTC).strftime("%Y-%m-%dT%H:%MZ") for one in ends]
     areas = [f"area{number:02}" for number in range(AREAS)]
     said(
         Kind.MARKET,
         MARKET,
         (
-            f"{ean},2026-01-01,brp{number % SUPPLIERS % 20:02},s{number % SUPPLIERS:02},area{number % AREAS:02},"
+            f"{ean},2026-01-01,brp{number % SUPPLIERS % 20:02},s{number % SUPPLIERS:02},{area_of(number, cell_meters)},"
             f"{'cSMA' if number % 20 else 'PRF'},2500000\n"
             for number, ean in enumerate(eans)
         ),

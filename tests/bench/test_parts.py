@@ -29,6 +29,11 @@ HEAVY = pytest.mark.long
             ("settle", "--meters", "4000", "--runs", "1", "--alone"), {"seconds", "ratios", "peak_mb"}, marks=HEAVY
         ),
         pytest.param(("gate", "--meters", "300", "--pairs", "1"), {"scan_cost", "gate_ms", "flush_ms"}, marks=HEAVY),
+        (("pages", "--meters", "1300", "--days", "2", "--looks", "1"), {"pages", "missed", "making_s"}),
+        (
+            ("viewers", "--meters", "40", "--open", "20", "--viewers", "5", "--pairs", "1"),
+            {"ratio", "watched", "load"},
+        ),
         (("audit", "--records", "2000", "--threads", "4"), {"batched_records_per_s", "beyond_flush_ms", "proof_bytes"}),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",

@@ -20,6 +20,7 @@ from tests.fleet.test_registry import AT, ean, row, write
 DAY = date(2026, 3, 20)
 NEXT = DAY + timedelta(days=1)
 THEIRS = "T1"
+CELL = "c1"
 
 
 def refused(*attempts: Callable[[], object]) -> None:
@@ -100,6 +101,7 @@ OPERATIONS: dict[str, Callable[[Registry, Path], None]] = {
     "standing_on": lambda registry, _: empty(
         [one for one in registry.standing_on(DAY).meters.tolist() if one != b"O1"]
     ),
+    "in_cell": lambda registry, _: empty([one for one in registry.in_cell(CELL, DAY) if one != "O1"]),
     "page": lambda registry, _: empty([one for one in registry.page(DAY, limit=2) if one.meter != "O1"]),
     "kinds": lambda registry, _: empty(list(registry.kinds([THEIRS], DAY))),
     "meters_of": lambda registry, _: empty(registry.meters_of(ean(2), DAY, NEXT)),
@@ -120,7 +122,7 @@ def test_every_operation_of_the_registry_is_held_to_it() -> None:
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_an_operator_reaches_nothing_of_another(operation: str, engine: Engine, tmp_path: Path) -> None:
     whole = Registry(engine)
-    rows = [row("O1", ean=ean(1), dso="north"), row(THEIRS, ean=ean(2), dso="south")]
+    rows = [row("O1", ean=ean(1), dso="north", cell=CELL), row(THEIRS, ean=ean(2), dso="south", cell=CELL)]
     whole.import_file(write(tmp_path / "fleet.csv", *rows), at=AT)
     theirs = {"meter": THEIRS, "kind": "communication", "type": "t", "supplier": "s"}
     whole.import_modules(write(tmp_path / "modules.csv", theirs), at=AT)

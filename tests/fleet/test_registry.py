@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 
 import pyarrow
@@ -51,6 +52,17 @@ def write(path: Path, *rows: Mapping[str, object]) -> Path:
 @pytest.fixture
 def registry(engine: Engine) -> Registry:
     return Registry(engine)
+
+
+def test_the_meters_of_a_cell_are_those_that_were_in_it_on_the_day(registry: Registry, tmp_path: Path) -> None:
+    one, other = row("B", cell="c1"), row("A", ean=ean(2), cell="c1")
+    third = row("C", ean=ean(3), cell="c2")
+    registry.import_file(write(tmp_path / "fleet.csv", one, other, third), at=1)
+    moved = row("A", ean=ean(2), cell="c2", valid_from="2026-03-02")
+    registry.import_file(write(tmp_path / "moved.csv", moved), at=2)
+    for day, names in ((date(2026, 3, 1), ["A", "B"]), (date(2026, 3, 2), ["B"])):
+        assert registry.in_cell("c1", day) == names
+    assert registry.in_cell("c9", date(2026, 3, 1)) == []
 
 
 def counts(engine: Engine) -> tuple[int, int]:

@@ -117,6 +117,18 @@ def connection(home: Home, ean: str) -> None:
         database.execute(insert(connections), [{"ean": ean, **texts, **dates, "known_at": 1, "known_until": FOREVER}])
 
 
+@pytest.mark.parametrize(
+    "ean", ["100000000000000009", "199999999999999999", "210000000000000000", "871000000000000001"]
+)
+def test_a_connection_before_or_after_those_of_nobody_is_found(home: Home, ean: str) -> None:
+    assert identity.is_simulated(home), "there is none at all"
+    for number in range(3):
+        connection(home, f"20000000000000000{number}")
+    assert identity.is_simulated(home)
+    connection(home, ean)
+    assert not identity.is_simulated(home)
+
+
 def test_accounts_end_with_the_first_connection_that_is_somebodys(home: Home, tmp_path: Path) -> None:
     identity.accounts(home).add("demo", "correct horse battery", by="os:eva", at=NOW)
     home.registry.import_file(write(tmp_path / "fleet.csv", row("A", ean="200000000000000004")), at=NOW)

@@ -39,6 +39,20 @@ def test_what_is_put_into_a_page_is_text() -> None:
     )
 
 
+def test_rows_of_quarters_have_every_figure_and_escape_what_is_no_number() -> None:
+    series = [
+        {"name": "a", "kind": "party", "channel": "", "stack": "", "place": 0, "y": y} for y in ([1_234, None], [-5, 0])
+    ]
+    chart = {"x": ["2026-03-03T00:15:00+01:00", "<b>"], "series": series}
+    made = rendering.environment().from_string("{{ quarter_rows(chart) }}").render(chart=chart)
+    first, second = made.splitlines()
+    assert first == (
+        '<tr><th scope="row">2026-03-03 00:15 +01:00</th><td class="figure">1\u202f234</td><td class="figure">-5</td></tr>'
+    )
+    assert second.startswith('<tr><th scope="row">&lt;b&gt;')
+    assert second.endswith('<td class="figure">–</td><td class="figure">0</td></tr>')
+
+
 def test_what_is_missing_is_a_mistake() -> None:
     with pytest.raises(UndefinedError):
         rendering.environment().from_string("{{ nothing }}").render()

@@ -42,6 +42,16 @@ def test_the_page_and_its_data_show_the_same_night(night: Served) -> None:
     assert "Silent: " in english
 
 
+def test_the_first_page_has_the_counts_of_the_same_night(night: Served) -> None:
+    browser = night.signed_in("settler")
+    first = browser.get("/index.json").json["night"]
+    assert isinstance(first, dict)
+    assert (first["date"], first["due"], first["read"], first["missed"]) == (f"{DAY}", 124, 60, 64)
+    assert first["coverage"] == {"installed": 0.483871, "reachable": 0.535714, "intervals": 0.483871}
+    assert first["running"] is False
+    assert "48,3\u202f%" in browser.get("/", accept_language="nl").text
+
+
 def test_every_point_of_the_drawings_stands_in_a_table_too(night: Served) -> None:
     browser = night.signed_in("operator")
     told, text = browser.get(f"{PAGE}.json").json, browser.get(PAGE).text

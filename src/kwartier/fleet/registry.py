@@ -203,6 +203,12 @@ class Registry:
         with reading(self._engine) as connection:
             return [_meter(row) for row in connection.execute(query).mappings()]
 
+    def in_cell(self, cell: str, day: date) -> list[str]:
+        """Names of the meters that are reached through a radio cell on some part of the local day; ascending."""
+        query = self._query(day, day).with_only_columns(meters.c.meter).where(meters.c.cell == cell)
+        with reading(self._engine) as connection:
+            return sorted(set(connection.execute(query).scalars()))
+
     def standing_on(self, day: date, names: Sequence[str] | None = None) -> Standing:
         """The same in columns, with the module that answers us; ``names``: of these meters."""
         valid = (modules_table.c.valid_from <= day, modules_table.c.valid_to > day)

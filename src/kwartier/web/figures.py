@@ -8,6 +8,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias, TypedDict
 
+from markupsafe import Markup, escape
+
 from kwartier.export.pictures.palette import (
     FAINT,
     KINDS,
@@ -30,6 +32,7 @@ SEPARATORS: Mapping[Language, str] = {
     Language.DUTCH: ",\N{NARROW NO-BREAK SPACE}",
     Language.ENGLISH: ".\N{NARROW NO-BREAK SPACE}",
 }
+_SPACE = "\N{NARROW NO-BREAK SPACE}"
 KIND_NAMES = frozenset(kind.value for kind in KINDS)
 OF_PART: Mapping[str, tuple[Ink, str]] = {"loss": (FAINT, "x"), "residual": (TEXT, "/"), "others": (FAINT, "")}
 """What lies upon the parties: its ink and hatching."""
@@ -122,6 +125,20 @@ def has_any(chart: ChartTold, channel: str = "") -> bool:
     return any(any(one["y"]) for one in chart["series"] if channel in ("", one["channel"]))
 
 
+def quarter_rows(chart: ChartTold) -> Markup:
+    """The rows of a table of quarters: a page has ten thousand of these figures, and a template takes its time for each."""
+    columns = [[_cell(value) for value in one["y"]] for one in chart["series"]]
+    heads = [f'<tr><th scope="row">{escape(stamp(moment))}</th>' for moment in chart["x"]]
+    # The cells are made of numbers alone, and the heads are escaped.
+    return Markup("\n").join(Markup(f"{''.join(row)}</tr>") for row in zip(heads, *columns, strict=True))
+
+
+def _cell(value: int | None) -> str:
+    return (
+        '<td class="figure">–</td>' if value is None else f'<td class="figure">{f"{value:,}".replace(",", _SPACE)}</td>'
+    )
+
+
 def swatch(kind: str, place: int) -> str:
     """What a swatch of a series is called in the stylesheet."""
     if kind in KIND_NAMES:
@@ -141,6 +158,7 @@ FIGURES: Mapping[str, Callable[..., object]] = {
     "lines_figure": lines,
     "load_figure": load,
     "has_any": has_any,
+    "quarter_rows": quarter_rows,
     "swatch": swatch,
     "line_swatch": line_swatch,
 }

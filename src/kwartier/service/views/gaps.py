@@ -178,7 +178,9 @@ def _check_axis(axis: str) -> None:
 
 def _members(home: Home, key: Key, day: date) -> tuple[Cohorts, list[Link]]:
     """What meters belong to, and those of a cohort, each at its connection."""
-    found = home.registry.standing_on(day)
+    # A cell is a few hundred of the meters, and to look at what stands of all of them takes seconds.
+    some = home.registry.in_cell(key.cohort, day) if key.axis == CELL else None
+    found = home.registry.standing_on(day, some)
     within = {
         AREA: [(found.grid_area, key.cohort)],
         CELL: [(found.grid_area, key.within), (found.cell, key.cohort)],
