@@ -26,6 +26,7 @@ WAIT_S = 20.0
 FEW, MANY = 6, 150
 ASKING = {
     "/api/v1/readings",
+    "/api/v1/traces/{trace}",
     "/api/v1/volumes",
     "/api/v1/sums",
     "/api/v1/findings",

@@ -29,6 +29,7 @@ from kwartier.errors import WireError
 
 MAX_SPANS: Final = 20_000
 """Spans of one frame; what is behind them is one value."""
+DATA: Final = "data"
 LLC: Final = (hdlc_segments.LLC_COMMAND, hdlc_segments.LLC_RESPONSE)
 _KINDS = {int(kind): kind.name for kind in Kind}
 _COLUMN = (Tag.LONG_UNSIGNED, Tag.OCTET_STRING, Tag.INTEGER, Tag.LONG_UNSIGNED)
@@ -55,7 +56,7 @@ def spans(decoded: Decoded, whole: Stretch) -> list[Span]:
         _WALKS.get(layer.kind, _unknown)(sheet)
         message = said.get(place)
         if message is not None and message.data is not None and layer.kind == "apdu" and _is_block(layer.stretch):
-            _value(_sheet(found, message.data, "data", layer.depth + 1, plain=plain))
+            _value(_sheet(found, message.data, DATA, layer.depth + 1, plain=plain))
         if len(found) > MAX_SPANS:
             break
     return found
@@ -321,7 +322,14 @@ def _initiate_response(sheet: Sheet) -> None:
 
 
 def _value(sheet: Sheet) -> None:
-    """One COSEM value, tag by tag; where it stops making sense, the rest is left."""
+    """One COSEM value, tag by tag: the layer of data, in whatever message it stands."""
+    around, sheet.layer = sheet.layer, DATA
+    _items(sheet)
+    sheet.layer = around
+
+
+def _items(sheet: Sheet) -> None:
+    """Its items; where they stop making sense, the rest is left."""
     start = sheet.at
     found: list[Item] = []
     try:
@@ -375,7 +383,7 @@ _WALKS = {
     "ciphered": _ciphered,
     "general-block-transfer": _block,
     "apdu": _apdu,
-    "data": _value,
+    DATA: _value,
 }
 """Kind of layer -> what names its fields; of all others nothing is named."""
 _MESSAGES = {

@@ -106,7 +106,7 @@ def test_a_byte_can_be_asked_what_it_is(home: Home, traced: Traced) -> None:
     assert chain[0] == ("frame", "frame")
     assert chain[1][0] == traced.meter.transport
     assert ("ciphered", "ciphertext") in chain
-    assert chain[-1] == ("apdu", "double-long-unsigned")
+    assert chain[-1] == ("data", "double-long-unsigned")
     assert view.what(view.frames[-1].stop) == []
     for frame in view.frames:
         for offset in range(frame.start, frame.stop):

@@ -89,3 +89,38 @@ def test_a_part_has_its_own_frames_and_fields_and_no_frame_is_cut(monkeypatch: p
         assert ([one.number for one in part.frames], [one.number for one in part.fields]) == (numbers, numbers)
         assert (part.part, part.parts, part.size) == (min(wanted, 3), 3, 60)
     assert part_of(replace(VIEW, frames=(), fields=())).frames == ()
+
+
+def test_so_many_frames_are_on_a_page_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PART_FRAMES", 2)
+    frames = tuple(replace(FRAME, number=at, start=20 * at, stop=20 * at + 20) for at in range(3))
+    view = replace(VIEW, frames=frames)
+    assert [[one.number for one in part_of(view, part).frames] for part in (1, 2)] == [[0, 1], [2]]
+
+
+def test_a_frame_that_is_longer_than_a_page_is_cut_at_the_end_of_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PART_BYTES", 32)
+    whole = "".join(f"{octet:02X}" for octet in range(70))
+    long = replace(FRAME, start=0, stop=70, octets=whole, plain=whole)
+    fields = (
+        named("frame", "frame", 0, (0, 70)),
+        named("wrapper", "header", 1, (0, 8)),
+        named("ciphered", "ciphertext", 1, (8, 64)),
+        named("apdu", "get-response", 2, (8, 64), plain=True),
+        named("data", "value", 1, (64, 70)),
+    )
+    view = replace(VIEW, frames=(long, replace(FRAME, number=1, start=70, stop=90)), fields=fields)
+    found = [part_of(view, part) for part in (1, 2, 3, 4)]
+    assert [part.parts for part in found] == [3] * 4
+    assert [[(one.number, one.first, one.stop) for one in part.frames] for part in found[:3]] == [
+        [(0, 0, 32)],
+        [(0, 32, 64)],
+        [(0, 64, 70), (1, 70, 90)],
+    ]
+    assert {(one.start, one.length) for part in found[:2] for one in part.frames} == {(0, 70)}
+    for rows in ("rows", "plain"):
+        seen = [row for part in found[:3] for row in getattr(part.frames[0], rows)]
+        assert [row.offset for row in seen] == [0, 16, 32, 48, 64]
+        assert "".join(octet for row in seen for piece in row.pieces for octet in piece.octets) == whole
+    assert [one.name for one in found[1].fields] == ["frame", "ciphertext", "get-response"]
+    assert {piece.of for row in found[1].frames[0].rows for piece in row.pieces} == {2}

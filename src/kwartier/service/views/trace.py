@@ -11,8 +11,10 @@ from types import MappingProxyType
 from kwartier.service.tracing.view import MASK, NOTHING, Field, Frame, View
 
 ROW_BYTES = 16
-PART_BYTES = 8_192
-"""About so many bytes are on a page; a frame is never cut."""
+PART_BYTES = 512 * ROW_BYTES
+"""Bytes on a page: the usual visit is on one. Only a frame that is longer itself is cut, at the end of a row."""
+PART_FRAMES = 200
+"""Frames on a page."""
 HEX = 2
 """Digits of a byte."""
 
@@ -53,7 +55,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A frame. ``after_us``: since the visit began; ``plain``: what deciphering made of it, empty without any."""
+    """A frame, or what a part has of it, from ``first`` up to ``stop``; ``start`` and ``length`` are of the whole.
+
+    ``after_us``: since the visit began; ``plain``: what deciphering made of it, empty without any.
+    """
 
     number: int
     line: int
@@ -61,6 +66,8 @@ class Shown:
     after_us: int
     start: int
     length: int
+    first: int
+    stop: int
     services: tuple[str, ...]
     error: str
     rows: tuple[Row, ...]
@@ -99,43 +106,59 @@ def part_of(view: View, wanted: int = 1) -> TracePart:
     """One part of a trace; one that there is not is the nearest that there is."""
     parts = list(_parts(view.frames)) or [()]
     place = min(max(wanted, 1), len(parts))
-    frames = parts[place - 1]
-    first, end = (frames[0].start, frames[-1].stop) if frames else (0, 0)
+    cuts = parts[place - 1]
+    first, end = (cuts[0].first, cuts[-1].stop) if cuts else (0, 0)
     numbered = [
         (number, one) for number, one in enumerate(view.fields) if any(a < end and b > first for a, b in one.at)
     ]
-    line = _exact([(number, one) for number, one in numbered if not one.plain])
-    plain = _exact([(number, one) for number, one in numbered if one.plain])
+    line = _exact([(number, one) for number, one in numbered if not one.plain], first, end)
+    plain = _exact([(number, one) for number, one in numbered if one.plain], first, end)
     return TracePart(
         part=place,
         parts=len(parts),
         size=view.frames[-1].stop if view.frames else 0,
-        frames=tuple(_shown(one, view.fields, line, plain) for one in frames),
+        frames=tuple(_shown(one, view.fields, line, plain) for one in cuts),
         fields=tuple(_named(numbered)),
     )
 
 
-def _parts(frames: Sequence[Frame]) -> Iterator[tuple[Frame, ...]]:
-    part: list[Frame] = []
-    for one in frames:
-        if part and one.stop - part[0].start > PART_BYTES:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cut:
+    """What is shown together of a frame: all of it, as a rule."""
+
+    frame: Frame
+    first: int
+    stop: int
+
+
+def _parts(frames: Sequence[Frame]) -> Iterator[tuple[_Cut, ...]]:
+    part: list[_Cut] = []
+    for cut in (cut for frame in frames for cut in _cuts(frame)):
+        if part and (cut.stop - part[0].first > PART_BYTES or len(part) >= PART_FRAMES):
             yield tuple(part)
             part = []
-        part.append(one)
+        part.append(cut)
     if part:
         yield tuple(part)
 
 
-def _exact(numbered: Sequence[tuple[int, Field]]) -> dict[int, int]:
+def _cuts(frame: Frame) -> Iterator[_Cut]:
+    for first in range(frame.start, frame.stop, PART_BYTES):
+        yield _Cut(frame=frame, first=first, stop=min(first + PART_BYTES, frame.stop))
+
+
+def _exact(numbered: Sequence[tuple[int, Field]], first: int, end: int) -> dict[int, int]:
     """By offset the number of the field that says most exactly what a byte is: the last one that holds it."""
     found: dict[int, int] = {}
     for number, one in numbered:
         for start, stop in one.at:
-            found.update(dict.fromkeys(range(start, stop), number))
+            found.update(dict.fromkeys(range(max(start, first), min(stop, end)), number))
     return found
 
 
-def _shown(one: Frame, fields: Sequence[Field], line: Mapping[int, int], plain: Mapping[int, int]) -> Shown:
+def _shown(cut: _Cut, fields: Sequence[Field], line: Mapping[int, int], plain: Mapping[int, int]) -> Shown:
+    one = cut.frame
+    here = slice(HEX * (cut.first - one.start), HEX * (cut.stop - one.start))
     return Shown(
         number=one.number,
         line=one.line,
@@ -143,10 +166,12 @@ def _shown(one: Frame, fields: Sequence[Field], line: Mapping[int, int], plain: 
         after_us=one.after_us,
         start=one.start,
         length=one.stop - one.start,
+        first=cut.first,
+        stop=cut.stop,
         services=one.services,
         error=one.error,
-        rows=tuple(_rows(one.octets, one.start, fields, line)),
-        plain=tuple(row for row in _rows(one.plain, one.start, fields, plain) if not _is_empty(row)),
+        rows=tuple(_rows(one.octets[here], cut.first, fields, line)),
+        plain=tuple(row for row in _rows(one.plain[here], cut.first, fields, plain) if not _is_empty(row)),
     )
 
 

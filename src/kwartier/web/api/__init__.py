@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from kwartier.web.api import codes, findings, health, meters, night, readings, settlements, sums, volumes
+from kwartier.web.api import codes, findings, health, meters, night, readings, settlements, sums, traces, volumes
 
 ROUTES: Sequence[APIRouter] = (
     readings.router,
@@ -17,6 +17,7 @@ ROUTES: Sequence[APIRouter] = (
     night.router,
     settlements.router,
     findings.router,
+    traces.router,
     meters.router,
     codes.router,
     health.router,

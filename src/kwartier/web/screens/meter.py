@@ -51,6 +51,7 @@ def meter(
     last: Annotated[date | None, Query(alias="to")] = None,
     use_case: Words = "",
     approval: Words = "",
+    traced: Annotated[str, Query(max_length=traces.MAX_ID)] = "",
 ) -> Facts:
     """A meter or a connection, from one local day to another; of who may see nothing without a purpose, one is asked."""
     until = demand(last or local_day(desk.now, desk.home.settings.timezone) - ONE_DAY)
@@ -77,5 +78,5 @@ def meter(
         "to": f"{until}",
         "asking": asking,
         "page": as_json(found),
-        "traces": traces.facts(desk, actor, found.ean, {one.meter for one in found.things.meters}),
+        "traces": traces.facts(desk, actor, found.ean, {one.meter for one in found.things.meters}, asked=traced),
     }

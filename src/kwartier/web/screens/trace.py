@@ -5,12 +5,14 @@ time, also who leafs to another part.
 """
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query
 from starlette.responses import RedirectResponse, Response
 
+from kwartier.clock import zone
 from kwartier.collect.traces import Trace
 from kwartier.errors import InputError
 from kwartier.gate.policy import Asking
@@ -20,15 +22,12 @@ from kwartier.service.views.plain import as_json
 from kwartier.service.views.trace import Group, part_of
 from kwartier.web.asking import form
 from kwartier.web.desk import MAX_REASON, Asked, AtHand, Desk, FormFields, Question, SignedIn
-from kwartier.web.rendering import moment
 from kwartier.web.screens.screen import Facts, screen
 
 router = APIRouter()
 MAX_ID = 64
 MAX_NAME = 64
 MAX_PARTS = 10_000
-MINUTES = 16
-"""Characters of a moment up to its minute."""
 MAX_SHOWN = 50
 """Traces of a connection that its page lists, the newest first."""
 TraceInPath = Annotated[str, Path(max_length=MAX_ID)]
@@ -75,23 +74,27 @@ def request(
     desk: AtHand, actor: SignedIn, given: FormFields, name: Annotated[str, Path(max_length=MAX_NAME)]
 ) -> Response:
     """Have the next visit to a meter traced, and go back to its page."""
-    naming.request(
+    made = naming.request(
         desk.home, given.get("meter", ""), actor=actor, reason=_reason(given.get("reason", "")), wall=desk.wall
     )
-    return RedirectResponse(f"/meter/{quote(name, safe='')}#traces", status_code=303)
+    return RedirectResponse(f"/meter/{quote(name, safe='')}?traced={made.id}#traces", status_code=303)
 
 
-def facts(desk: Desk, actor: Asking, ean: str, meters: Collection[str]) -> Facts | None:
+def facts(desk: Desk, actor: Asking, ean: str, meters: Collection[str], *, asked: str = "") -> Facts | None:
     """Which visits to a connection were traced or will be, for whom that is for; None for everybody else.
 
     ``meters``: the names of those at the connection; of a visit that was not made yet nobody knows where it will be.
+    ``asked``: the one that was asked for just now, which the page says where it still waits.
     """
     if actor.roles.isdisjoint(naming.LISTERS):
         return None
     known = naming.listed(desk.home, actor=actor, wall=desk.wall)
     found = [one for one in known if one.ean == ean or (not one.ean and one.meter in meters)]
+    told = [_told(one, desk.home.settings.timezone) for one in found[::-1][:MAX_SHOWN]]
     return {
-        "list": [_told(one, desk.home.settings.timezone) for one in found[::-1][:MAX_SHOWN]],
+        "list": told,
+        "more": max(len(found) - MAX_SHOWN, 0),
+        "asked": next((one for one in told if one["trace"] == asked and one["state"] == "waiting"), None),
         "meters": sorted(meters),
         "may_request": not actor.roles.isdisjoint(naming.WHO),
         "longest": MAX_REASON,
@@ -100,9 +103,16 @@ def facts(desk: Desk, actor: Asking, ean: str, meters: Collection[str]) -> Facts
 
 def _told(one: Trace, timezone: str) -> Facts:
     """A trace as JSON, and its moments by the local clock, too."""
-    until = one.expires_at if one.is_kept else one.until
-    visited = moment(one.started, timezone)[:MINUTES] if one.is_kept else None
-    return {**one.as_json(), "visited": visited, "ends": moment(until, timezone)[:MINUTES]}
+
+    def local(seconds: int) -> str:
+        return datetime.fromtimestamp(seconds, zone(timezone)).isoformat(timespec="seconds")
+
+    return {
+        **one.as_json(),
+        "asked": local(one.requested_at),
+        "visited": local(one.started) if one.is_kept else None,
+        "ends": local(one.expires_at if one.is_kept else one.until),
+    }
 
 
 def _asking(actor: Asking, asked: Question) -> Facts:
