@@ -79,8 +79,8 @@ A run also keeps how complete the day is, in the transaction that ends it, so th
   quarters by how they came about and why, over the day (`totals`) and by the hour (`hours`).
 
 Counts are of the last run. A later run takes away what its readings were counted as, and adds what they are now;
-`--whole` counts anew, and so gives days their counts that were validated before there were any. The page *Gaps* reads the counts
-alone, for one cohort by itself also the reasons; cohorts of fewer than ten meters are counted together there.
+`--whole` counts anew, and so gives days their counts that were validated before there were any. The page *Gaps* reads the
+counts alone, for one cohort by itself also the reasons; cohorts of fewer than ten meters are counted together there.
 
 All of it goes through the gate for the purpose `validation`. A grant reaches the day before and {ahead} days ahead; for like
 days, where a gap needs them, another one reaches {reach} days back.
