@@ -73,14 +73,15 @@ changed.
 
 A run also keeps how complete the day is, in the transaction that ends it, so that nobody reads the day again to know it:
 
-| table | a row | what it says |
-|---|---|---|
-| `validation_gap` | a reading of a run that was not measured as a whole and in time | whether it is the radio, a key, the meter or us that most of its missing quarters are owed to (`lack`), and that it came late (`late`); empty: nothing. Superseded as findings are |
-| `coverage_count` | a day by one axis: grid area, radio cell, or supplier and firmware | how many meters each cohort has, and its quarters by how they came about and why: over the day (`totals`) and by the hour (`hours`) |
+- `validation_gap` has a row for each reading that was not measured as a whole and in time: whether it is the radio, a key, the
+  meter or us that most of its missing quarters are owed to (`lack`), and the same of its coming late (`late`); empty: there is
+  nothing. Rows are superseded as findings are.
+- `coverage_count` has a row for each day and axis (grid area, radio cell, or supplier and firmware): how many meters each
+  cohort has, and its quarters by how they came about and why, over the day (`totals`) and by the hour (`hours`).
 
-Counts are of the last run. A later run takes away what the readings that it is over were counted as, and adds what they are now;
-`--whole` counts anew, and so gives days their counts that were validated before there were any. The page *Gaps* reads the counts
-alone, for one cohort by itself also the reasons; cohorts of fewer than ten meters are counted together there.
+Counts are of the last run. A later run takes away what the readings that it is over were counted as, and adds what they are
+now; `--whole` counts anew, and so gives days their counts that were validated before there were any. The page *Gaps* reads
+the counts alone, and for one cohort by itself the reasons, too; cohorts of fewer than ten meters are counted together there.
 
 All of it goes through the gate for the purpose `validation`. A grant reaches the day before and {ahead} days ahead; for like
 days, where a gap needs them, another one reaches {reach} days back.
