@@ -38,7 +38,8 @@ READY = re.compile(r"READY http://127\.0\.0\.1:(\d+)/\n")
 PATIENCE_S = 120.0
 PACE_S = 0.055
 """One actor may ask 20 times a second, and is not to be told to slow down."""
-MAX_SPAN = 31
+MAX_SPAN, A_WEEK = 31, 7
+"""Days of a map or a curve, and those that the page of a meter shows unless somebody says otherwise."""
 WHY = {"reason": "bench"}
 
 
@@ -67,6 +68,7 @@ def pages(meters: int, first: date, days: int) -> list[Page]:
     last = first + (days - 1) * ONE_DAY
     cells = max(1, meters // CELL_METERS)
     span = {"from": f"{max(first, last - (MAX_SPAN - 1) * ONE_DAY)}", "to": f"{last}"}
+    week = {**span, "from": f"{max(first, last - (A_WEEK - 1) * ONE_DAY)}"}
     map_of = {"day": f"{last}", "days": "31"}
 
     def meter(drawn: random.Random) -> str:
@@ -101,8 +103,9 @@ def pages(meters: int, first: date, days: int) -> list[Page]:
         ),
         Page(name="gaps of one cell", path=lambda drawn: "/gaps/cohort", query=cell),
         Page(name="meter, to find", path=lambda drawn: "/meter", has_data=False),
-        Page(name="meter", path=meter, query=lambda drawn: span),
-        Page(name="meter, its curve", path=meter, query=lambda drawn: {"purpose": "validation", **WHY, **span}),
+        Page(name="meter", path=meter, query=lambda drawn: week),
+        Page(name="meter, a week's curve", path=meter, query=lambda drawn: {"purpose": "validation", **WHY, **week}),
+        Page(name="meter, all days' curve", path=meter, query=lambda drawn: {"purpose": "validation", **WHY, **span}),
     ]
 
 

@@ -103,7 +103,9 @@ def test_with_a_clock_the_buffer_ends_and_clocks_are_off_by_seconds() -> None:
     assert len(drifts) > 8
 
 
-async def troubled(trouble: Trouble) -> tuple[dict[str, Visit[Outcome]], dict[str, Visit[Outcome]]]:
+async def troubled(
+    trouble: Trouble, then: Trouble = CALM
+) -> tuple[dict[str, Visit[Outcome]], dict[str, Visit[Outcome]]]:
     """Each of four meters visited while there is trouble, and when it is over."""
     running = Running(World(seed=4, count=4), now=lambda: NOW, has_clocks=True)
     await running.listen()
@@ -111,7 +113,7 @@ async def troubled(trouble: Trouble) -> tuple[dict[str, Visit[Outcome]], dict[st
     try:
         running.trouble = trouble
         during = await visit_many(street, list(street.fleet), DAY, now=NOW, deadline_s=0.5)
-        running.trouble = CALM
+        running.trouble = then
         return during, await visit_many(street, list(street.fleet), DAY, now=NOW)
     finally:
         running.close()
@@ -131,6 +133,13 @@ def test_a_counter_that_comes_again_is_noticed_at_as_many_meters_as_it_was_said_
     assert sorted(visit.outcome for visit in during.values()).count("done") == 2
     assert {visit.outcome for visit in during.values()} == {"done", "replayed"}
     assert {visit.outcome for visit in after.values()} == {"done"}
+
+
+def test_a_repeat_waits_for_a_meter_that_answers() -> None:
+    trouble = Trouble(suppliers=frozenset({"Noord", "Zuid"}), repeats=1)
+    during, after = asyncio.run(troubled(trouble, then=Trouble(repeats=1)))
+    assert "replayed" not in {visit.outcome for visit in during.values()}
+    assert sorted(visit.outcome for visit in after.values()) == ["done", "done", "done", "replayed"]
 
 
 def test_a_fleet_goes_by_the_clock_that_it_was_told() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
@@ -117,24 +117,31 @@ def _living(folder: Path, fleet: Fleet) -> Iterator["Living"]:
 
 
 def _made(folder: Path) -> None:
+    from kwartier.errors import InputError
     from kwartier.service.demo.codes import write_codes
-    from kwartier.service.home import create_home
+    from kwartier.service.home import create_home, open_home
+    from kwartier.service.identity import is_simulated
 
     create_home(folder)
+    with open_home(folder) as opened:
+        if not is_simulated(opened):
+            raise InputError("real-home", f"{folder} has connections whose EAN does not begin with 20")
     write_codes(folder)
     say(f"home: {folder}")
 
 
 def _read(folder: Path, fleet: Fleet) -> bool:
-    from kwartier.service.night import yesterday
+    from kwartier.service.night import told_to_end, yesterday
 
     _made(folder)
-    with _living(folder, fleet) as found, Shown() as shown:
+    with _living(folder, fleet) as found, told_to_end() as told:
         day = yesterday(time.time(), found.home.settings.timezone)
-        read = found.read(day, shown.show, say)
-    if read is not None:
-        _show(read)
-    return read is not None and read.is_right
+        read = found.read(day, Shown, say, told=told)
+    if read is None:
+        say("told to end before the day was read and settled")
+        return False
+    _show(read)
+    return read.is_right
 
 
 def _serve(folder: Path, fleet: Fleet, port: int | None) -> bool:
@@ -142,33 +149,44 @@ def _serve(folder: Path, fleet: Fleet, port: int | None) -> bool:
     from kwartier.service.demo.people import let_in, write_roles
     from kwartier.service.demo.story import Story, Told, night_settings
     from kwartier.service.night_control import NightControl
+    from kwartier.service.settings import ENV_PREFIX
     from kwartier.simulate.world import TIMEZONE
     from kwartier.web.app import create_app
     from kwartier.web.serving import serve
 
-    line = _listening(port)
-    with line:
+    with _listening(port) as line:
         _made(folder)
         write_roles(folder)
-        for name, value in night_settings(time.time(), TIMEZONE).items():
+        for name, value in night_settings(time.time(), TIMEZONE, fleet.meters).items():
             os.environ.setdefault(name, value)  # the night has them from here, too
-        with _living(folder, fleet) as found, (folder / LOG).open("a", encoding="utf-8") as log, Shown() as shown:
+        with _living(folder, fleet) as found, _log(folder) as log:
             home, address = found.home, f"http://{HOST}:{line.getsockname()[1]}/"
             people = let_in(home, found.world.who(0).ean, at=int(time.time()))
             control = NightControl(home)
             app = create_app(home, out=log, control=control, breaking=Breaking(control, found.fleet, found.world))
-            told = Told(say=say, show=shown.show, read=_show, failed=lambda error: say(error.sentence()))
-            story = Story(found, control, told)
+            told = Told(say=say, showing=Shown, read=_show)
+            story = Story(found, control, told, has_window=f"{ENV_PREFIX}WINDOW_CLOSES" in os.environ)
 
             def ready() -> None:
                 _invite(address, people)
                 story.begin()
 
             try:
-                serve(app, line, ready, closing=story.end)
+                last = serve(app, line, ready, closing=story.end)
             finally:
                 story.end()
+            if last is not None:
+                last.cancel()  # a home for the time being is put away, keys and all, however long that takes
     return story.is_right
+
+
+@contextmanager
+def _log(folder: Path) -> Iterator[TextIO]:
+    from kwartier.disk import PRIVATE_FILE
+
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    with os.fdopen(os.open(folder / LOG, flags, PRIVATE_FILE), "a", encoding="utf-8") as log:
+        yield log
 
 
 def _listening(port: int | None) -> socket.socket:

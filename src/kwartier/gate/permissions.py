@@ -140,6 +140,12 @@ def withdraw_mandate(connection: Connection, name: str, *, at: int) -> None:
         raise InputError("bad-mandate", f"there is no mandate {name[:MAX_ID]!r} that was not withdrawn")
 
 
+def withdraw_all(connection: Connection, holder: str, *, at: int) -> None:
+    """Whatever ``holder`` might see of single connections, no more."""
+    held = (mandates.c.holder == holder, mandates.c.withdrawn_at.is_(None))
+    connection.execute(update(mandates).where(*held).values(withdrawn_at=at))
+
+
 def mandates_of(connection: Connection, eans: Sequence[str]) -> dict[str, list[Mandate]]:
     """The mandates of some connections that were not withdrawn."""
     found: dict[str, list[Mandate]] = {}

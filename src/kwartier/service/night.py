@@ -164,7 +164,7 @@ def run(
     progress = Progress(due=due, already=before.due - before.open)
     show(progress)
     if before.open:
-        ending = _told_to_end() if told is None else nullcontext(told)
+        ending = told_to_end() if told is None else nullcontext(told)
         with watching(home, request, host.wall, say) as watch, ending as count:
             _supervise(orders_of(home, request), request.workers, host, progress, show, say, watch, count)
     # By the time that was counted, whatever the system's clock has come to say.
@@ -304,7 +304,7 @@ def _end_with_starter(told: list[int], say: Callable[[str], None]) -> None:
 
 
 @contextmanager
-def _told_to_end() -> Iterator[list[int]]:
+def told_to_end() -> Iterator[list[int]]:
     """How often we were told to end, while the block runs."""
     told = [0]
 

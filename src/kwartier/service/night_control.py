@@ -126,6 +126,7 @@ class NightControl:
         self._wall = wall
         self._children: dict[str, Child] = {}
         self._codes: dict[str, int] = {}
+        self._is_closed = False
 
     def last(self) -> Run | None:
         """The run that was started last, by whichever process of this host."""
@@ -161,8 +162,8 @@ class NightControl:
     def start(self, order: Order, actor: Asking) -> Run:
         """Start a night that there was not yet.
 
-        Raises ``StateError`` night-running, night-planned; ``InputError`` day-not-over, window-over; ``Denied`` as the gate
-        does, for whom nights are not.
+        Raises ``StateError`` night-running, night-planned, server-ends; ``InputError`` day-not-over, window-over; ``Denied`` as
+        the gate does, for whom nights are not.
         """
         return self._begin(order, actor, anew=True)
 
@@ -178,6 +179,8 @@ class NightControl:
         self._demand(day, actor)
         demand_time(self._home, day, at_once=order.at_once, now=self._wall())
         with self._locked():
+            if self._is_closed:
+                raise StateError("server-ends", "this server has been told to end")
             last = self.last()
             if last is not None and last.is_running:
                 raise StateError("night-running", f"process {last.pid} carries out the night of {last.day}")
@@ -226,8 +229,12 @@ class NightControl:
         return stopping
 
     def close(self) -> None:
-        """End the night that this process started, within :data:`ENDS_S` seconds, and leave none of its processes behind."""
+        """End the night that this process started, within :data:`ENDS_S` seconds, and leave none of its processes behind.
+
+        From then on it starts none.
+        """
         with self._locked():
+            self._is_closed = True
             last = self.last()
             if last is None or last.process not in self._children:
                 return

@@ -43,7 +43,7 @@ async def run_fleet(
     """Listen, then write the files into ``out``, keys last; call ``ready`` and stay until SIGTERM or SIGINT.
 
     ``parent``: a descriptor that becomes readable when whoever started us is gone, which ends it, too. ``heard``: where whoever
-    started us tells what trouble there is from now on, and is answered with None.
+    started us tells , with a number, what trouble there is from now on; the number is the answer.
     """
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     if parent is not None:
@@ -65,12 +65,11 @@ async def run_fleet(
 
 def _take_trouble(running: Running, heard: Connection) -> None:
     try:
-        running.trouble = heard.recv()
-        heard.send(None)
+        number, running.trouble = heard.recv()
+        heard.send(number)
     except (EOFError, OSError):
-        asyncio.get_running_loop().remove_reader(
-            heard.fileno()
-        )  # whoever started us is gone, which is noticed by itself
+        # Whoever started us is gone, which is noticed by itself.
+        asyncio.get_running_loop().remove_reader(heard.fileno())
 
 
 async def run_p1(folder: Path, meter: str, *, host: str, port: int, ready: Callable[[int], None]) -> None:
@@ -107,23 +106,28 @@ class Beside:
         self._line = line
         self._one_at_a_time = threading.Lock()
         self._trouble = CALM
+        self._told = 0
 
     @property
     def trouble(self) -> Trouble:
         """What it was told last."""
         return self._trouble
 
-    def meet(self, trouble: Trouble) -> None:
-        """From now on there is this trouble, and no other. Raises ``StateError`` fleet-gone."""
+    def change(self, into: Callable[[Trouble], Trouble]) -> None:
+        """From now on there is what ``into`` makes of the trouble that there was. Raises ``StateError`` fleet-gone."""
         with self._one_at_a_time:
+            self._told += 1
+            trouble = into(self._trouble)
             try:
-                self._line.send(trouble)
-                if not self._line.poll(ANSWERS_S):
-                    raise StateError("fleet-gone", "the simulated fleet does not answer")
-                self._line.recv()
+                self._line.send((self._told, trouble))
+                # An answer that came too late for its own question is none to this one.
+                while self._line.poll(ANSWERS_S):
+                    if self._line.recv() == self._told:
+                        self._trouble = trouble
+                        return
             except (EOFError, OSError):
                 raise StateError("fleet-gone", "the simulated fleet has ended") from None
-            self._trouble = trouble
+            raise StateError("fleet-gone", "the simulated fleet does not answer")
 
 
 @contextmanager

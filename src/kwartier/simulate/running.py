@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 
@@ -84,6 +84,8 @@ class Running:
         self.world = world
         self.latency = latency
         self.trouble = CALM
+        self._repeated = 0
+        """Of the repeats that trouble asked for, how many there were."""
         self._host_time = now
         self._has_clocks = has_clocks
         self._max_profile_reads = max_profile_reads
@@ -236,10 +238,11 @@ class Running:
             read_day=int(row["day"]),
             reads=int(row["reads"]),
         )
-        if self.trouble.repeats:
-            self.trouble = replace(self.trouble, repeats=self.trouble.repeats - 1)
-            name, acts = "replayed-counter", True
-        station.counters = _counters(name if acts else "", max(int(row["own"]), self._first_counter))
+        counting = name if acts else ""
+        if fault is None and self._repeated < self.trouble.repeats and not self.meets(index):
+            self._repeated += 1
+            counting = "replayed-counter"
+        station.counters = _counters(counting, max(int(row["own"]), self._first_counter))
         station.points[station.client].peer_counter = int(row["peer"])
         if acts and name == "mid-block-drop":
             station.max_pdu = station.points[station.client].max_pdu = SMALL_PDU_BYTES

@@ -17,7 +17,7 @@ class Trouble:
     suppliers: frozenset[str] = frozenset()
     """Suppliers whose meters have fallen silent: they accept lines and answer nothing."""
     repeats: int = 0
-    """How many more meters protect two messages with one invocation counter, as a frame that somebody sends again has."""
+    """How many meters in all, since the fleet began, use an invocation counter again, as a frame that somebody repeats has."""
 
 
 CALM = Trouble()

@@ -133,6 +133,8 @@ class Server(uvicorn.Server):
         self._ready = ready
         self._closing = (closing, self._desk.control.close)
         self._is_closing = False
+        self.last: threading.Timer | None = None
+        """Once it was told to end: the clock that ends the process, whatever hangs."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
@@ -167,9 +169,9 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Told to end."""
         if not self.should_exit:
-            clock = threading.Timer(LAST_S, os._exit, (CUT_SHORT,))
-            clock.daemon = True
-            clock.start()
+            self.last = threading.Timer(LAST_S, os._exit, (CUT_SHORT,))
+            self.last.daemon = True
+            self.last.start()
         super().handle_exit(sig, frame)
 
 
@@ -196,17 +198,20 @@ def serve(
     ready: Callable[[], object] = lambda: None,
     *,
     closing: Callable[[], object] = lambda: None,
-) -> None:
+) -> threading.Timer | None:
     """Answer on a socket that listens, until this process is told to end (SIGTERM, SIGINT).
 
-    ``closing`` is called in a thread once it is, beside all else that has to end.
+    ``closing`` is called in a thread once it is, beside all else that has to end. What comes back is the clock that ends this
+    process soon: whoever has more to put away than that takes may cancel it.
     """
     said = Said(app.state.desk.journal)
     loggers = [logging.getLogger(name) for name in LIBRARIES]
     for one in loggers:
         one.addHandler(said)
+    server = Server(app, ready, closing)
     try:
-        Server(app, ready, closing).run(sockets=[line])
+        server.run(sockets=[line])
     finally:
         for one in loggers:
             one.removeHandler(said)
+    return server.last

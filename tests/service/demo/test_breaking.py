@@ -1,9 +1,11 @@
 """What whoever watches a demonstration may break, held against a fleet in a process of its own and a process that works."""
 
+import multiprocessing
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from kwartier.collect.lease import holder
 from kwartier.errors import InputError, KwartierError, StateError
+from kwartier.service import simulating
 from kwartier.service.demo.breaking import Act, Breaking
 from kwartier.service.home import Home, create_home, open_home
 from kwartier.service.night_control import NightControl, Run
@@ -48,7 +51,7 @@ def fleet(tmp_path: Path) -> Iterator[Beside]:
 
 def test_what_is_broken_is_told_and_mended(home: Home, fleet: Beside) -> None:
     breaking = Breaking(NightControl(home), fleet, WORLD)
-    fleet.meet(Trouble(ahead_s=-60.0))
+    fleet.change(lambda now: replace(now, ahead_s=-60.0))
     cells = breaking.stands().up_cells
     assert cells == tuple(sorted({WORLD.who(number).cell for number in range(4)}))
     breaking.do(Act.DROP_CELL, cells[0])
@@ -65,7 +68,9 @@ def test_what_is_broken_is_told_and_mended(home: Home, fleet: Beside) -> None:
     assert fleet.trouble == Trouble(ahead_s=-60.0, cells=frozenset(cells[:1]), suppliers=frozenset({"Zuid"}), repeats=1)
     breaking.do(Act.MEND, "")
     assert breaking.stands().is_whole
-    assert fleet.trouble == Trouble(ahead_s=-60.0), "its clock stays what it is"
+    assert fleet.trouble == Trouble(ahead_s=-60.0, repeats=1), "its clock stays what it is, and what was repeated was"
+    breaking.do(Act.REPLAY_FRAME, "")
+    assert fleet.trouble.repeats == 2
 
 
 @pytest.mark.parametrize("act", [Act.DROP_CELL, Act.SILENCE_SUPPLIER])
@@ -95,6 +100,21 @@ def test_of_a_night_one_worker_is_killed_and_nothing_else(home: Home, fleet: Bes
         control.process = holder(night.pid)
         breaking.do(Act.STOP_WORKER, "")
         assert night.stdout.readline() == f"{-signal.SIGKILL} None\n"
+
+
+def test_an_answer_that_comes_too_late_is_not_taken_for_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = multiprocessing.Pipe()
+    fleet = Beside(ours)
+    monkeypatch.setattr(simulating, "ANSWERS_S", 0.01)
+    with pytest.raises(StateError) as caught:
+        fleet.change(lambda now: replace(now, ahead_s=1.0))
+    assert (caught.value.code, fleet.trouble) == ("fleet-gone", CALM)
+    theirs.send(1)
+    theirs.send(2)
+    fleet.change(lambda now: replace(now, ahead_s=2.0))
+    assert fleet.trouble.ahead_s == 2.0
+    assert [theirs.recv() for _ in range(2)] == [(1, Trouble(ahead_s=1.0)), (2, Trouble(ahead_s=2.0))]
+    assert not ours.poll(), "nothing is left over"
 
 
 def test_a_fleet_that_is_gone_is_said(home: Home, tmp_path: Path) -> None:

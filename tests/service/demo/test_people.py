@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from kwartier.database import reading
 from kwartier.errors import Denied, InputError
+from kwartier.gate import permissions
 from kwartier.gate.policy import Scope
+from kwartier.service.demo import people
 from kwartier.service.demo.people import PEOPLE, let_in, write_roles
 from kwartier.service.home import Home, create_home, open_home
 from kwartier.service.home import actor as os_name
@@ -44,9 +47,9 @@ def simulated_ean() -> str:
 
 def test_each_has_one_role_and_the_owner_what_he_had(home: Home, simulated_ean: str) -> None:
     now = int(time.time())
-    people = {one.name: one for one in let_in(home, simulated_ean, at=now)}
-    assert people.keys() == PEOPLE.keys()
-    for one in people.values():
+    found = {one.name: one for one in let_in(home, simulated_ean, at=now)}
+    assert found.keys() == PEOPLE.keys()
+    for one in found.values():
         assert log_in(home, one.name, one.password, at=now).roles == frozenset(one.roles)
         assert one.password not in repr(one)
     assert actor(home).roles == {name for name, role in roles().items() if not role.self}
@@ -67,6 +70,26 @@ def test_the_customer_sees_the_own_connection_and_no_other(home: Home, simulated
     with pytest.raises(Denied) as caught:
         look("201212424800002715")
     assert caught.value.code == "not-own-connection"
+
+
+def test_the_customer_of_another_time_sees_nothing_more(home: Home, simulated_ean: str) -> None:
+    now = int(time.time())
+    for _ in range(2):
+        let_in(home, simulated_ean, at=now)
+    with reading(home.engine) as connection:
+        held = permissions.mandates_of(connection, [simulated_ean])
+    assert [one.holder for one in held[simulated_ean]] == ["account:customer"]
+
+
+def test_an_owner_whose_name_has_a_backslash_keeps_a_home_that_loads(
+    tmp_path: Path, simulated_ean: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = installed(tmp_path, simulated_ean)
+    monkeypatch.setattr(people, "os_name", lambda *_: "os:DOMAIN\\user")
+    write_roles(path)
+    assert "os:DOMAIN\\user" in tomllib.loads((path / FILE_NAME).read_text("utf-8"))["roles"]
+    with open_home(path) as home:
+        assert "os:DOMAIN\\user" in home.settings.roles
 
 
 def test_a_second_time_passwords_are_new_and_roles_stay(home: Home, simulated_ean: str) -> None:

@@ -16,11 +16,15 @@ def at(text: str, *, fold: int = 0) -> float:
 
 
 def test_the_window_begins_with_the_minute_and_is_eight_of_them_long() -> None:
-    assert night_settings(at("2026-03-05T14:07:31"), ZONE) == {
+    assert night_settings(at("2026-03-05T14:07:31"), ZONE, 1_000) == {
         "KWARTIER_WINDOW_OPENS": "14:07",
         "KWARTIER_WINDOW_CLOSES": "14:15",
         "KWARTIER_VISIT_DEADLINE_S": "4.0",
     }
+
+
+def test_more_meters_take_longer_before_the_night_that_one_looks_at() -> None:
+    assert night_settings(at("2026-03-05T14:07:31"), ZONE, 30_000)["KWARTIER_WINDOW_CLOSES"] == "14:25"
 
 
 @pytest.mark.parametrize(
@@ -29,10 +33,11 @@ def test_the_window_begins_with_the_minute_and_is_eight_of_them_long() -> None:
         (at("2026-03-05T23:52:00"), "it would end at midnight, which is the next day"),
         (at("2026-03-05T23:58:00"), "it would go over midnight"),
         (at("2026-10-25T02:10:00", fold=1), "the window that these times mean was an hour ago"),
+        (at("2026-10-25T02:55:00"), "its end comes an hour later than it says"),
     ],
 )
 def test_where_no_window_says_that_there_is_none(now: float, why: str) -> None:
-    assert night_settings(now, ZONE) == {}, why
+    assert night_settings(now, ZONE, 1_000) == {}, why
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ message comes with an invocation counter that was used before. What the night ma
 """
 
 import os
+import secrets
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,6 @@ from pathlib import Path
 from kwartier.errors import InputError, StateError
 from kwartier.service.night_control import NightControl
 from kwartier.service.simulating import Beside
-from kwartier.simulate.trouble import Trouble
 from kwartier.simulate.world import SUPPLIERS, World
 
 SPAWNED = b"spawn_main"
@@ -70,17 +70,18 @@ class Breaking:
 
         Raises ``InputError`` bad-argument where there is no such thing; ``StateError`` night-not-running, fleet-gone.
         """
-        now = replace(self._fleet.trouble, repeats=0)
         if act is Act.STOP_WORKER:
             self._stop_worker()
         elif act is Act.DROP_CELL:
-            self._fleet.meet(replace(now, cells=now.cells | {_one_of(self._cells, name)}))
+            down = {_one_of(self._cells, name)}
+            self._fleet.change(lambda now: replace(now, cells=now.cells | down))
         elif act is Act.SILENCE_SUPPLIER:
-            self._fleet.meet(replace(now, suppliers=now.suppliers | {_one_of(self._suppliers, name)}))
+            silent = {_one_of(self._suppliers, name)}
+            self._fleet.change(lambda now: replace(now, suppliers=now.suppliers | silent))
         elif act is Act.REPLAY_FRAME:
-            self._fleet.meet(replace(now, repeats=1))
+            self._fleet.change(lambda now: replace(now, repeats=now.repeats + 1))
         else:
-            self._fleet.meet(Trouble(ahead_s=now.ahead_s))
+            self._fleet.change(lambda now: replace(now, cells=frozenset(), suppliers=frozenset()))
 
     def _stop_worker(self) -> None:
         """Kill one of the processes of the night that was started here, as a host that loses its power does."""
@@ -88,7 +89,7 @@ class Breaking:
         workers = [] if last is None or not last.is_running else _workers(last.pid)
         if not workers:
             raise StateError("night-not-running", "no process of a night is at work here")
-        os.kill(workers[0], signal.SIGKILL)
+        os.kill(secrets.choice(workers), signal.SIGKILL)
 
 
 def _workers(pid: int) -> list[int]:

@@ -7,10 +7,11 @@ night runs in a process of its own, and what it stored is compared with what the
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Protocol
 
 from kwartier.collect.due import Counts
 from kwartier.service import night
@@ -28,6 +29,14 @@ from kwartier.simulate.world import World
 REASON = "demonstration with simulated meters"
 VISIT_DEADLINE_S = 4.0
 """Shorter than in real life, so that a meter that does not answer is not waited for while somebody watches."""
+
+
+class Shows(Protocol):
+    """Who is shown how far a night is."""
+
+    def show(self, progress: Progress) -> None:
+        """So far."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,16 +67,17 @@ class Living:
     def read(
         self,
         day: date,
-        show: Callable[[Progress], None],
+        showing: Callable[[], AbstractContextManager[Shows]],
         say: Callable[[str], None],
         *,
+        told: list[int],
         ahead_s: float = 0.0,
-        told: list[int] | None = None,
     ) -> Demonstration | None:
         """Read a day in one night, at once, and settle it; None where it was told to end.
 
-        ``ahead_s``: how far the night's clock is ahead of this host's, which has to be that of the fleet; ``told`` as for
-        :func:`kwartier.service.night.run`.
+        ``showing``: who is shown how far the night is, while it goes on; ``told``: how often it was told to end, as for
+        :func:`kwartier.service.night.run`; ``ahead_s``: how far the night's clock is ahead of this host's, which has to be that
+        of the fleet.
         """
         home, who, wall = self.home, actor(self.home), wall_of(ahead_s)
         request = Request(
@@ -80,11 +90,16 @@ class Living:
             ahead_s=ahead_s,
         )
         begun = time.monotonic()
-        counts = night.run(home, request, show=show, say=say, told=told)
+        with showing() as shown:
+            counts = night.run(home, request, show=shown.show, say=say, told=told)
         took_s = time.monotonic() - begun
-        if told is not None and told[0]:
+        if told[0]:
             return None
-        settled = settle_day(home, self.folder, day, actor=who, reason=REASON, say=say, wall=wall)
+        settled = settle_day(
+            home, self.folder, day, actor=who, reason=REASON, say=say, wall=wall, ended=lambda: told[0] > 0
+        )
+        if settled is None:
+            return None
         return Demonstration(
             day=day,
             counts=counts,

@@ -1,5 +1,6 @@
 """Who may sign in at a demonstration: one account for each role that a page is made for, with a password that is told once."""
 
+import json
 import secrets
 import tomllib
 from dataclasses import dataclass, field
@@ -13,9 +14,9 @@ from kwartier.errors import InputError
 from kwartier.gate import permissions
 from kwartier.service.home import Home
 from kwartier.service.home import actor as os_name
-from kwartier.service.identity import accounts
+from kwartier.service.identity import accounts, role_table
 from kwartier.service.settings import FILE_NAME
-from kwartier.who.roles import roles
+from kwartier.who.roles import roles, roles_of
 
 PEOPLE = {
     "operator": ("operator",),
@@ -54,7 +55,7 @@ def write_roles(home: Path) -> bool:
         return False
     owner = {os_name(home.stat().st_uid): tuple(name for name, role in roles().items() if not role.self)}
     table = {**owner, **{f"account:{name}": given for name, given in PEOPLE.items()}}
-    lines = [f'"{name}" = [{", ".join(map(_quoted, given))}]' for name, given in table.items()]
+    lines = [f"{_quoted(name)} = [{', '.join(map(_quoted, given))}]" for name, given in table.items()]
     write_whole(path, "\n".join([before.rstrip(), "", "[roles]", *lines, ""]).encode())
     return True
 
@@ -67,15 +68,17 @@ def let_in(home: Home, ean: str, *, at: int) -> list[Somebody]:
     known = accounts(home)
     there = {one.name for one in known.known()}
     found = []
-    for name, given in PEOPLE.items():
+    for name in PEOPLE:
         if name in there:
             known.remove(name)
         own = ean if name == CUSTOMER else ""
-        somebody = Somebody(name=name, password=secrets.token_urlsafe(PASSWORD_BYTES), roles=given, ean=own)
+        password, held = secrets.token_urlsafe(PASSWORD_BYTES), roles_of(f"account:{name}", role_table(home))
+        somebody = Somebody(name=name, password=password, roles=tuple(sorted(held)), ean=own)
         known.add(name, somebody.password, by=os_name(), at=at)
         found.append(somebody)
     today = local_day(at, home.settings.timezone)
     with writing(home.engine) as connection:
+        permissions.withdraw_all(connection, f"account:{CUSTOMER}", at=at)
         permissions.give_mandate(
             connection,
             ean,
@@ -90,4 +93,4 @@ def let_in(home: Home, ean: str, *, at: int) -> list[Somebody]:
 
 
 def _quoted(text: str) -> str:
-    return f'"{text}"'
+    return json.dumps(text, ensure_ascii=False)  # a string of TOML is written as one of JSON is

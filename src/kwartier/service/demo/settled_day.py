@@ -87,15 +87,25 @@ def settle_day(
     reason: str,
     say: Callable[[str], None],
     wall: Callable[[], float] = time.time,
-) -> SettledDay:
-    """Validate, settle and export a day that was read from the fleet in ``folder``. ``wall`` gives UTC seconds."""
+    ended: Callable[[], bool] = lambda: False,
+) -> SettledDay | None:
+    """Validate, settle and export a day that was read from the fleet in ``folder``. ``wall`` gives UTC seconds.
+
+    ``ended`` is asked between the steps; None: it had been.
+    """
     begun = time.monotonic()
     say_market(home, folder, day, actor=actor, at=int(wall()))
+    if ended():
+        return None
     say("readings are judged and completed")
     validate(home, day, actor=actor, now=int(wall()), reason=reason)
     run = Runs(home.engine).demand(day)
+    if ended():
+        return None
     say("the day is settled, and checked on a second path")
     settled = settling.settle(home, day, actor=actor, reason=reason, at=int(wall()))
+    if ended():
+        return None
     out = home.path / OUTBOX
     exported = {
         kind: export(home, kind, day, version=None, out=out, actor=actor, reason=reason, at=int(wall()))
