@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from kwartier.collect.claims import Claims
+from kwartier.collect.lease import Leases
+from kwartier.service.home import create_home, open_home
+from kwartier.service.night import yesterday
 from tests.cli.command import run
 from tests.service.test_night_control import until
 from tests.web.test_serving import END_S, READY_S, signed_in
@@ -141,6 +145,50 @@ def test_the_console_is_there_while_the_night_runs_and_everything_ends_within_se
             demo.kill()
     left = {one.name for one in tmp_path.iterdir()} - {"home"}
     assert not left, "what was for the time being is gone"
+
+
+def test_told_to_end_in_its_night_it_publishes_nothing(tmp_path: Path) -> None:
+    environment = {**os.environ, "KWARTIER_HOME": str(tmp_path / "home")}
+    words = [sys.executable, "-m", "kwartier", "demo", "--no-serve", "--meters", "300", "--households", "absent"]
+    with subprocess.Popen(
+        words, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as demo:
+        try:
+            assert demo.stderr is not None
+            while "the night begins" not in (line := demo.stderr.readline()):
+                assert line
+            with open_home(tmp_path / "home") as home:
+                until(
+                    lambda: Leases(home.engine, Claims(home.engine)).held(
+                        yesterday(time.time(), home.settings.timezone)
+                    )
+                )
+            demo.terminate()
+            out, err = demo.communicate(timeout=30)
+        finally:
+            demo.kill()
+    assert (demo.returncode, out) == (1, "")
+    assert "told to end before the day was read and settled" in err
+    assert not (tmp_path / "home" / "outbox").exists()
+
+
+def test_a_home_with_connections_that_may_be_somebodys_is_left_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    create_home(home)
+    fleet = tmp_path / "fleet.csv"
+    head = "ean,meter,system_title,host,port,companion,valid_from"
+    fleet.write_text(f"{head}\n871687400001234500,m-1,4E52440000000001,127.0.0.1,4059,smr-5.5,2026-01-01\n", "utf-8")
+    with open_home(home) as opened:
+        opened.registry.import_file(fleet, at=int(time.time()))
+    before = (home / "kwartier.toml").read_bytes()
+    monkeypatch.setenv("KWARTIER_HOME", str(home))
+    for more in ((), ("--no-serve",)):
+        ran = run("demo", "--port", "0", "--meters", "2", *more, capsys=capsys, monkeypatch=monkeypatch)
+        assert (ran.code, ran.out) == (2, "")
+        assert "[real-home]" in ran.err
+    assert (home / "kwartier.toml").read_bytes() == before
 
 
 def descendants(pid: int) -> list[int]:

@@ -25,7 +25,9 @@ from kwartier.simulate.trouble import CALM, Trouble
 from kwartier.simulate.world import World
 
 ANSWERS_S = 5.0
-"""How long a fleet that was told something is waited for."""
+"""How long a fleet that was told something is waited for,"""
+ENDS_S = 2.0
+"""and one that was told to end."""
 
 
 async def run_fleet(
@@ -65,8 +67,9 @@ async def run_fleet(
 
 def _take_trouble(running: Running, heard: Connection) -> None:
     try:
-        number, running.trouble = heard.recv()
-        heard.send(number)
+        if heard.poll():  # what only seems to be readable must not be waited for: nothing else would be heard meanwhile
+            number, running.trouble = heard.recv()
+            heard.send(number)
     except (EOFError, OSError):
         # Whoever started us is gone, which is noticed by itself.
         asyncio.get_running_loop().remove_reader(heard.fileno())
@@ -148,7 +151,10 @@ def beside(world: World, out: Path, *, port: int, latency: Latency | None = None
         yield Beside(ours)
     finally:
         process.terminate()
-        process.join()
+        process.join(ENDS_S)
+        if process.is_alive():
+            process.kill()
+            process.join()
         ours.close()
 
 

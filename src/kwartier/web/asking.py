@@ -3,7 +3,7 @@
 The form is a plain GET: an answer is an address, and whoever opens it again has looked again. Addresses stand in no log.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypedDict
 from urllib.parse import urlencode
 
@@ -51,15 +51,21 @@ class Form(TypedDict):
     longest: int
 
 
-def form(actor: Asking, asked: Question, only: str = "", use_case: str = "") -> Form:
-    """The form as ``actor`` sees it: with the purposes of their roles, or with ``only`` that one.
+def form(
+    actor: Asking,
+    asked: Question,
+    only: str = "",
+    use_case: str = "",
+    fits: Callable[[Purpose], bool] = lambda one: one.resolution is not Resolution.NONE,
+) -> Form:
+    """The form as ``actor`` sees it: with the purposes of their roles that fit, or with ``only`` that one.
 
     An approval is not kept: it serves once, for exactly what was approved.
     """
     chosen = [
         one
         for one in purposes().values()
-        if (one.name == only if only else one.resolution is not Resolution.NONE and not actor.roles.isdisjoint(one.who))
+        if (one.name == only if only else fits(one) and not actor.roles.isdisjoint(one.who))
     ]
     told: list[PurposeTold] = [{"name": one.name, "text": dict(one.text), "more": _more(one, actor)} for one in chosen]
     said = {"purpose": asked.purpose, "reason": asked.reason, RECIPIENT: asked.recipient, USE_CASE: use_case}

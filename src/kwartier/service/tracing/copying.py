@@ -51,13 +51,20 @@ class TestCase:
 
 
 def copied(
-    home: Home, trace: str, *, actor: Asking, purpose: str, reason: str = "", wall: Callable[[], float] = time.time
+    home: Home,
+    trace: str,
+    *,
+    actor: Asking,
+    purpose: str,
+    reason: str = "",
+    recipient: str = "",
+    wall: Callable[[], float] = time.time,
 ) -> list[TestCase]:
     """A test case for each line of a traced visit; it takes a purpose for which values are shown, since they are deciphered.
 
     Raises as :func:`kwartier.service.tracing.looking.opened`, ``Denied`` no-consumption, and ``InputError`` not-copyable.
     """
-    found = look(home, trace, actor=actor, purpose=purpose, reason=reason, wall=wall)
+    found = look(home, trace, actor=actor, purpose=purpose, reason=reason, recipient=recipient, wall=wall)
     if found.masked:
         raise Denied("no-consumption", f"for {purpose} nothing is deciphered, and so nothing can be copied")
     return cases(found)

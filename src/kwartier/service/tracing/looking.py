@@ -36,19 +36,35 @@ class Looked:
 
 
 def opened(
-    home: Home, trace: str, *, actor: Asking, purpose: str, reason: str = "", wall: Callable[[], float] = time.time
+    home: Home,
+    trace: str,
+    *,
+    actor: Asking,
+    purpose: str,
+    reason: str = "",
+    recipient: str = "",
+    wall: Callable[[], float] = time.time,
 ) -> View:
     """A trace as this actor may see it for this purpose; that they look is written down. ``wall``: UTC seconds.
+
+    ``recipient``: who else gets to see it.
 
     Raises ``Denied`` with the code of the rule that says no; ``InputError`` unknown-trace, unknown-connection;
     ``SecurityError`` sealed-file.
     """
-    found = look(home, trace, actor=actor, purpose=purpose, reason=reason, wall=wall)
+    found = look(home, trace, actor=actor, purpose=purpose, reason=reason, recipient=recipient, wall=wall)
     return seen(found.trace, found.recorded, found.keys, masked=found.masked, purpose=purpose, grant=found.grant)
 
 
 def look(
-    home: Home, trace: str, *, actor: Asking, purpose: str, reason: str = "", wall: Callable[[], float] = time.time
+    home: Home,
+    trace: str,
+    *,
+    actor: Asking,
+    purpose: str,
+    reason: str = "",
+    recipient: str = "",
+    wall: Callable[[], float] = time.time,
 ) -> Looked:
     """The same, not decoded yet."""
     one = home.traces.of(trace, at=int(wall()))
@@ -63,7 +79,7 @@ def look(
         source=Source.TRACE,
         resolution=Resolution.QUARTER if shows else Resolution.NONE,
     )
-    grant = home.gate_at(wall).open(actor=actor, purpose=purpose, scope=scope, reason=reason)
+    grant = home.gate_at(wall).open(actor=actor, purpose=purpose, scope=scope, reason=reason, recipient=recipient)
     masked = not _shows_values(grant)
     return Looked(
         trace=one,

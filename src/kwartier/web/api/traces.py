@@ -41,5 +41,13 @@ def trace(
     *, request: Request, desk: AtHand, actor: SignedIn, form: Plain, asked: Asked, trace: TraceInPath
 ) -> Response:
     """Its frames, its bytes and what each of them is; a byte that is not shown is two asterisks."""
-    found = looking.opened(desk.home, trace, actor=actor, purpose=asked.purpose, reason=asked.reason, wall=desk.wall)
+    found = looking.opened(
+        desk.home,
+        trace,
+        actor=actor,
+        purpose=asked.purpose,
+        reason=asked.reason,
+        recipient=asked.recipient,
+        wall=desk.wall,
+    )
     return answer(request, form, found.as_json(), cache=NOT_KEPT)

@@ -16,7 +16,7 @@ from kwartier.clock import zone
 from kwartier.collect.traces import Trace
 from kwartier.errors import InputError
 from kwartier.gate.policy import Asking
-from kwartier.gate.purposes import Source, purposes
+from kwartier.gate.purposes import Source
 from kwartier.service.tracing import copying, looking, naming
 from kwartier.service.views.plain import as_json
 from kwartier.service.views.trace import Group, part_of
@@ -46,7 +46,13 @@ def trace(
     if not asked.purpose:
         return facts
     view = looking.opened(
-        desk.home, trace, actor=actor, purpose=asked.purpose, reason=_reason(asked.reason), wall=desk.wall
+        desk.home,
+        trace,
+        actor=actor,
+        purpose=asked.purpose,
+        reason=_reason(asked.reason),
+        recipient=asked.recipient,
+        wall=desk.wall,
     )
     shown = as_json(part_of(view, part))
     told = _told(view.trace, desk.home.settings.timezone)
@@ -62,8 +68,11 @@ def copy(desk: AtHand, actor: SignedIn, given: FormFields, trace: TraceInPath) -
         actor=actor,
         purpose=given.get("purpose", ""),
         reason=_reason(given.get("reason", "")),
+        recipient=given.get("recipient", "")[:MAX_REASON],
         wall=desk.wall,
     )
+    if not made:
+        raise InputError("not-copyable", "nothing in it is a frame that decodes")
     # The name is ours: what stands in the address does not get into a header.
     headers = {"content-disposition": 'attachment; filename="trace.vectors"'}
     return Response("\n".join(one.text for one in made), media_type="text/plain; charset=utf-8", headers=headers)
@@ -117,12 +126,7 @@ def _told(one: Trace, timezone: str) -> Facts:
 
 def _asking(actor: Asking, asked: Question) -> Facts:
     """The form, with the purposes of this actor that let see traces."""
-    chosen = [
-        {"name": one.name, "text": dict(one.text), "more": []}
-        for one in purposes().values()
-        if Source.TRACE in one.sources and not actor.roles.isdisjoint(one.who)
-    ]
-    return {**form(actor, asked), "purposes": chosen, "fields": []}
+    return {**form(actor, asked, fits=lambda one: Source.TRACE in one.sources)}
 
 
 def _reason(given: str) -> str:
