@@ -14,8 +14,9 @@ from kwartier.collect.lease import LEASE_S, holder
 from kwartier.database import writing
 from kwartier.service.home import Home, create_home, open_home
 from kwartier.service.reasons import Reason
+from kwartier.service.views.counting import States
 from kwartier.service.views.fields import fields
-from kwartier.service.views.progress import CellState
+from kwartier.service.views.progress import CellState, Minute, forecast_of
 from kwartier.service.views.tonight import Nights
 from kwartier.tables import alerts, dues, leases, nights
 
@@ -87,6 +88,15 @@ def filled(home: Home) -> None:
     night.add(10, State.WAITING, "d", next_at=NOW - 5, attempts=0)
     night.add(30, State.WAITING, "e", next_at=NOW + 3600, attempts=0)
     night.add(4, State.LEASED, "d", lease="l1", attempts=0)
+
+
+def test_the_pace_of_a_night_that_has_just_begun_is_that_of_its_own_minutes() -> None:
+    states = States(by={State.WAITING: 60, State.STORED: 40}, overdue=0, last_planned_at=0)
+    before = [Minute(begins_at=0, stored=0, missed=0)] * 8
+    begun = [Minute(begins_at=0, stored=30, missed=0), Minute(begins_at=0, stored=0, missed=0)]
+    for minutes, pace in ((before, 0), ([*before, begun[0]], 0), ([*before, *begun], 30), ([*begun, *before], 3)):
+        found = forecast_of(states, tuple(minutes), counted_at=600, closes_at=3_600, last_done_at=None)
+        assert found.pace_per_minute == pace
 
 
 def test_a_night_in_its_middle(home: Home) -> None:

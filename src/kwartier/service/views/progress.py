@@ -150,7 +150,9 @@ def forecast_of(
     """The plan against what is. While meters wait for their moment a night is not done before the last of these moments."""
     totals = totals_of(states)
     begun = totals.due - totals.waiting
-    recent = minutes[-1 - PACE_MINUTES : -1]
+    # What was before the first meter says nothing of the pace; this minute is not over.
+    first = next((at for at, one in enumerate(minutes) if one.stored or one.missed), len(minutes))
+    recent = minutes[max(first, len(minutes) - 1 - PACE_MINUTES) : -1]
     done, took_s = sum(one.stored + one.missed for one in recent), len(recent) * MINUTE_S
     ends_at, left = None, None
     if totals.due and not totals.open:
