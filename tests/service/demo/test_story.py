@@ -136,7 +136,7 @@ def test_what_fails_in_it_is_said_without_its_words_and_is_no_success(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(told: list[int]) -> Demonstration | None:
-        raise OSError("the secret of /home/eva")
+        raise OSError("a secret of somebody")
 
     with played(tmp_path, monkeypatch, fails) as here:
         here.story.begin()
