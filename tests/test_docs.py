@@ -41,7 +41,6 @@ def test_the_check_finds_a_page_that_is_out_of_date(tmp_path: Path) -> None:
     for script in DOCS.glob("*.py"):
         shutil.copy(script, tmp_path)
     assert generate(tmp_path).returncode == 0
-    assert generate(tmp_path, "--check").returncode == 0
     page = tmp_path / "errors.md"
     page.write_text(page.read_text("utf-8").replace("truncated", "shortened"), "utf-8")
     checked = generate(tmp_path, "--check")

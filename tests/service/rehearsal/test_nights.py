@@ -26,7 +26,7 @@ than a clock may be slow (`MAX_JUMP_S` of the world), or the day of such a meter
 TO_BE_RED = replace(SMALL, climate=Climate(flips=0.4), window_minutes=12)
 AGAIN = f"""
 from kwartier.service.rehearsal.nights import Script, rehearse
-print(rehearse(Script(seed=11, meters=64, days=2, window_minutes={SHORT_MINUTES}), show=print))
+print(rehearse(Script(seed=11, meters=48, days=1, window_minutes={SHORT_MINUTES}), show=print))
 """
 
 
