@@ -1,5 +1,7 @@
 """The part of a page that only a demonstration has: an operator breaks things there, and nobody does anywhere else."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -88,3 +90,9 @@ def test_what_cannot_be_done_is_said_and_what_comes_from_elsewhere_refused(here:
     answer = broken(browser, "stop-worker")
     assert (answer.status, "night-not-running" in answer.text) == (409, True)
     assert heard.acts == []
+
+
+def test_a_server_loads_no_simulator() -> None:
+    asked = "import sys, kwartier.web.app; print([one for one in sys.modules if one.startswith('kwartier.simulate')])"
+    ran = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"

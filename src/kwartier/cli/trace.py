@@ -95,7 +95,8 @@ def show(
     from kwartier.service.tracing import looking
 
     with open_home(home_folder(home)) as opened:
-        found = looking.opened(opened, trace, actor=actor(opened), purpose=purpose, reason=reason, wall=time.time)
+        looked = looking.look(opened, trace, actor=actor(opened), purpose=purpose, reason=reason, wall=time.time)
+        found = looked.view()
     if as_json:
         print_json(found.as_json())
         return
@@ -140,10 +141,11 @@ def copy(
     """
     from kwartier.service.home import open_home
     from kwartier.service.identity import actor
-    from kwartier.service.tracing import copying
+    from kwartier.service.tracing import copying, looking
 
     with open_home(home_folder(home)) as opened:
-        made = copying.copied(opened, trace, actor=actor(opened), purpose=purpose, reason=reason, wall=time.time)
+        looked = looking.look(opened, trace, actor=actor(opened), purpose=purpose, reason=reason, wall=time.time)
+        made = copying.cases(looked)
     if as_json:
         print_json([{"name": one.name, "text": one.text, "left_out": one.left_out} for one in made])
     else:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypedDict
 from urllib.parse import urlencode
 
+from kwartier.errors import InputError
 from kwartier.gate.asked import MAX_NAME
 from kwartier.gate.policy import Asking
 from kwartier.gate.purposes import Need, Purpose, Resolution, purposes
@@ -79,6 +80,16 @@ def form(
         "fields": _fields(told),
         "longest": MAX_REASON,
     }
+
+
+def reason_of(given: str) -> str:
+    """A reason as it is written down. Raises ``InputError`` no-reason, bad-argument."""
+    reason = " ".join(given.split())
+    if not reason:
+        raise InputError("no-reason", "the form takes a reason")
+    if len(reason) > MAX_REASON or not reason.isprintable():
+        raise InputError("bad-argument", f"a reason is a line of at most {MAX_REASON} characters")
+    return reason
 
 
 def _more(purpose: Purpose, actor: Asking) -> list[str]:

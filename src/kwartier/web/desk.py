@@ -47,6 +47,8 @@ STAFF = frozenset(
     | {"auditor", "maintenance", "test"}
 )
 """Roles to which figures of the fleet as a whole and names of meters are shown; none is about one's own connection."""
+OPERATOR = frozenset({"operator"})
+"""The role that carries out nights."""
 REGISTRY = frozenset({"registry"})
 """The role to which connections are shown in lists."""
 

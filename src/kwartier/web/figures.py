@@ -32,7 +32,7 @@ SEPARATORS: Mapping[Language, str] = {
     Language.DUTCH: ",\N{NARROW NO-BREAK SPACE}",
     Language.ENGLISH: ".\N{NARROW NO-BREAK SPACE}",
 }
-_SPACE = "\N{NARROW NO-BREAK SPACE}"
+SPACE = "\N{NARROW NO-BREAK SPACE}"
 KIND_NAMES = frozenset(kind.value for kind in KINDS)
 OF_PART: Mapping[str, tuple[Ink, str]] = {"loss": (FAINT, "x"), "residual": (TEXT, "/"), "others": (FAINT, "")}
 """What lies upon the parties: its ink and hatching."""
@@ -120,6 +120,11 @@ def stamp(moment: str) -> str:
     return f"{moment[:10]} {moment[11:16]} {moment[19:]}"
 
 
+def spaced(value: int) -> str:
+    """A whole number with its thousands apart, by a space that does not break."""
+    return f"{value:,}".replace(",", SPACE)
+
+
 def has_any(chart: ChartTold, channel: str = "") -> bool:
     """Whether there is anything but nothing to draw."""
     return any(any(one["y"]) for one in chart["series"] if channel in ("", one["channel"]))
@@ -134,9 +139,7 @@ def quarter_rows(chart: ChartTold) -> Markup:
 
 
 def _cell(value: int | None) -> str:
-    return (
-        '<td class="figure">–</td>' if value is None else f'<td class="figure">{f"{value:,}".replace(",", _SPACE)}</td>'
-    )
+    return f'<td class="figure">{"–" if value is None else spaced(value)}</td>'
 
 
 def swatch(kind: str, place: int) -> str:

@@ -23,7 +23,6 @@ LANGUAGE, THEME = "kwartier-language", "kwartier-theme"
 """The cookies of what somebody chose."""
 THEMES = ("auto", "light", "dark")
 Facts = Mapping[str, object]
-_SPACE = "\N{NARROW NO-BREAK SPACE}"
 
 
 @lru_cache(maxsize=1)
@@ -96,7 +95,7 @@ def rendered(request: Request, template: str, facts: Facts) -> str:
 def number(value: int, language: str = "nl") -> str:
     """A whole number with its thousands apart, by a space that does not break."""
     del language  # a space is right in both
-    return f"{value:,}".replace(",", _SPACE)
+    return figures.spaced(value)
 
 
 def signed(value: int) -> str:
@@ -116,7 +115,7 @@ def share(part: float | None, language: str = "nl") -> str:
     if part is None:
         return "\N{EN DASH}"
     whole, tenth = divmod(int(part * 1_000 + 1e-9), 10)
-    return f"{whole}{_point(language)}{tenth}{_SPACE}%"
+    return f"{whole}{_point(language)}{tenth}{figures.SPACE}%"
 
 
 def points(basis_points: int | None, language: str = "nl") -> str:
@@ -124,7 +123,7 @@ def points(basis_points: int | None, language: str = "nl") -> str:
     if basis_points is None:
         return "\N{EN DASH}"
     whole, rest = divmod(basis_points, 100)
-    return f"{number(whole)}{_point(language)}{rest:02d}{_SPACE}%"
+    return f"{number(whole)}{_point(language)}{rest:02d}{figures.SPACE}%"
 
 
 def moment(seconds: int, timezone: str) -> str:

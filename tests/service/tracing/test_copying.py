@@ -12,7 +12,7 @@ from kwartier.dlms import axdr, services, wrapper
 from kwartier.dlms.axdr import CompactArray, Data, Tag
 from kwartier.errors import Denied, InputError
 from kwartier.service.home import Home
-from kwartier.service.tracing import copying, synthetic
+from kwartier.service.tracing import copying, looking, synthetic
 from kwartier.service.tracing.looking import Looked
 from kwartier.service.tracing.synthetic import Synthetic
 from tests.decode.building import AK, CLIENT_TITLE, DEDICATED, EK, METER_TITLE, get_response, protect
@@ -33,12 +33,13 @@ VECTOR_KEYS: Final = Keys(ek=EK, ak=AK)
 
 
 def copied(home: Home, traced: Traced) -> copying.TestCase:
-    (made,) = copying.copied(home, traced.trace, actor=DESK, purpose="complaint", reason=REASON, wall=wall)
+    (made,) = copying.cases(looking.look(home, traced.trace, actor=DESK, purpose="complaint", reason=REASON, wall=wall))
     return made
 
 
 def of(pieces: list[tuple[bool, bytes]], transport: str = "wrapper") -> list[copying.TestCase]:
     found = Looked(
+        purpose="complaint",
         trace=SOMEBODY,
         recorded=recorded(pieces, transport),
         keys=Keys(ek=EK, ak=AK),
@@ -105,9 +106,9 @@ def test_nothing_of_the_original_is_in_it(home: Home, traced: Traced) -> None:
 
 def test_a_copy_takes_a_purpose_for_which_values_are_shown(home: Home, traced: Traced) -> None:
     with refuses(Denied, "no-consumption"):
-        copying.copied(home, traced.trace, actor=FITTER, purpose="maintenance", wall=wall)
+        copying.cases(looking.look(home, traced.trace, actor=FITTER, purpose="maintenance", wall=wall))
     with refuses(Denied, "wrong-role"):
-        copying.copied(home, traced.trace, actor=FITTER, purpose="complaint", wall=wall)
+        copying.cases(looking.look(home, traced.trace, actor=FITTER, purpose="complaint", wall=wall))
 
 
 def test_a_dedicated_key_becomes_that_of_the_vectors() -> None:
@@ -140,6 +141,7 @@ def test_what_is_protected_twice_is_not_copied() -> None:
 def test_a_copy_that_would_say_whose_it_is_is_not_given() -> None:
     ours = wrapper.encode(1, 1, get_response(1))
     found = Looked(
+        purpose="complaint",
         trace=SOMEBODY,
         recorded=recorded([(False, ours)]),
         keys=Keys(ek=bytes.fromhex("C401C100"), ak=AK),

@@ -61,7 +61,7 @@ def test_for_maintenance_the_structure_is_shown_and_nothing_is_deciphered(
         raise AssertionError("the keys stay where they are")
 
     monkeypatch.setattr(Keyring, "keys_of", locked)
-    view = looking.opened(home, traced.trace, actor=FITTER, purpose="maintenance", wall=wall)
+    view = looking.look(home, traced.trace, actor=FITTER, purpose="maintenance", wall=wall).view()
     assert view.masked
     assert {one.plain for one in view.frames} == {""}
     assert not any(one.plain for one in view.fields)
@@ -80,7 +80,7 @@ def test_for_maintenance_the_structure_is_shown_and_nothing_is_deciphered(
 
 
 def test_for_a_complaint_the_values_are_shown(home: Home, traced: Traced) -> None:
-    view = looking.opened(home, traced.trace, actor=DESK, purpose="complaint", reason=REASON, wall=wall)
+    view = looking.look(home, traced.trace, actor=DESK, purpose="complaint", reason=REASON, wall=wall).view()
     assert not view.masked
     assert {frame.error for frame in view.frames} == {""}
     texts = {one.text for one in view.fields if one.role is Role.VALUE and one.plain}
@@ -96,7 +96,7 @@ def test_for_a_complaint_the_values_are_shown(home: Home, traced: Traced) -> Non
 
 
 def test_a_byte_can_be_asked_what_it_is(home: Home, traced: Traced) -> None:
-    view = looking.opened(home, traced.trace, actor=DESK, purpose="complaint", wall=wall)
+    view = looking.look(home, traced.trace, actor=DESK, purpose="complaint", wall=wall).view()
     (value,) = [
         one
         for one in view.fields
@@ -131,7 +131,7 @@ def test_who_has_no_business_with_it_sees_nothing_and_that_is_written_down(
 ) -> None:
     before = len(told(home))
     with refuses(Denied, code):
-        looking.opened(home, traced.trace, actor=actor, purpose=purpose, wall=wall)
+        looking.look(home, traced.trace, actor=actor, purpose=purpose, wall=wall).view()
     (record,) = told(home)[before:]
     assert (record["kind"], record["actor"], record["rule"], record["source"]) == ("denied", actor.name, code, "trace")
 
@@ -139,7 +139,7 @@ def test_who_has_no_business_with_it_sees_nothing_and_that_is_written_down(
 def test_every_look_is_a_record_that_names_nobody(home: Home, traced: Traced) -> None:
     before = len(told(home))
     for actor, purpose in ((FITTER, "maintenance"), (DESK, "complaint")):
-        looking.opened(home, traced.trace, actor=actor, purpose=purpose, reason=REASON, wall=wall)
+        looking.look(home, traced.trace, actor=actor, purpose=purpose, reason=REASON, wall=wall).view()
     masked, open_ = told(home)[before:]
     assert (masked["kind"], masked["purpose"], masked["resolution"]) == ("trace", "maintenance", "none")
     assert (open_["kind"], open_["purpose"], open_["resolution"]) == ("trace", "complaint", "quarter")
@@ -152,17 +152,17 @@ def test_every_look_is_a_record_that_names_nobody(home: Home, traced: Traced) ->
 
 def test_what_is_not_there_is_said(home: Home, traced: Traced) -> None:
     with refuses(InputError, "unknown-trace"):
-        looking.opened(home, "none", actor=TESTER, purpose="maintenance", wall=wall)
+        looking.look(home, "none", actor=TESTER, purpose="maintenance", wall=wall).view()
     waiting = naming.request(home, traced.meter.meter, actor=TESTER, reason=REASON, days=1, wall=wall)
     with refuses(InputError, "unknown-trace"):
-        looking.opened(home, waiting.id, actor=TESTER, purpose="maintenance", wall=wall)
+        looking.look(home, waiting.id, actor=TESTER, purpose="maintenance", wall=wall).view()
 
 
 def test_under_keys_that_were_replaced_the_trace_does_not_open_and_does_not_break(
     home: Home, traced: Traced, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(looking, "_keys", lambda *_: Keys(ek=EK, ak=AK))
-    view = looking.opened(home, traced.trace, actor=DESK, purpose="complaint", wall=wall)
+    view = looking.look(home, traced.trace, actor=DESK, purpose="complaint", wall=wall).view()
     assert {frame.error for frame in view.frames} >= {"bad-tag"}
     assert not any(frame.plain for frame in view.frames)
 

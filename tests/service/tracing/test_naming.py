@@ -89,7 +89,7 @@ def test_a_visit_that_fails_is_traced_too(own: Home, traced: Traced) -> None:
     assert report.visit.error is not None
     found = own.traces.of(made.id, at=later)
     assert (found.outcome, found.size, found.is_kept) == (report.visit.error.code, 0, True)
-    view = looking.opened(own, made.id, actor=FITTER, purpose="maintenance", wall=lambda: later)
+    view = looking.look(own, made.id, actor=FITTER, purpose="maintenance", wall=lambda: later).view()
     assert (view.frames, view.fields) == ((), ())
 
 

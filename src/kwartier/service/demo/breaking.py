@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kwartier.errors import InputError, StateError
 from kwartier.service.night_control import NightControl
-from kwartier.service.simulating import Beside
-from kwartier.simulate.world import SUPPLIERS, World
+
+if TYPE_CHECKING:  # a server that serves no demonstration loads no simulator
+    from kwartier.service.simulating import Beside
+    from kwartier.simulate.world import World
 
 SPAWNED = b"spawn_main"
 """In the command line of a process that was started as workers are."""
@@ -49,11 +52,12 @@ class Broken:
 class Breaking:
     """What may be broken of a fleet and of the nights that read it."""
 
-    def __init__(self, control: NightControl, fleet: Beside, world: World) -> None:
+    def __init__(self, control: NightControl, fleet: "Beside", world: "World") -> None:
         self._control = control
         self._fleet = fleet
-        self._cells = tuple(sorted({world.who(index).cell for index in range(world.count)}))
-        self._suppliers = tuple(one.name for one in SUPPLIERS)
+        who = [world.who(index) for index in range(world.count)]
+        self._cells = tuple(sorted({one.cell for one in who}))
+        self._suppliers = tuple(sorted({one.supplier.name for one in who}))
 
     def stands(self) -> Broken:
         """What is broken now."""

@@ -107,11 +107,7 @@ def settle_day(
     if ended():
         return None
     out = home.path / OUTBOX
-    exported = {
-        kind: export(home, kind, day, version=None, out=out, actor=actor, reason=reason, at=int(wall()))
-        for kind in FORMATS
-        if not settled.is_held
-    }
+    exported = {} if settled.is_held else export_all(home, day, actor=actor, reason=reason, at=int(wall()))
     return SettledDay(
         run=run,
         quarters=shown.coverage(home, day, day + ONE_DAY, actor=actor, reason=reason).totals(),
@@ -122,6 +118,12 @@ def settle_day(
         out=out,
         took_s=time.monotonic() - begun,
     )
+
+
+def export_all(home: Home, day: date, *, actor: Asking, reason: str, at: int) -> dict[str, Exported]:
+    """The last version of a day in each format, into the outbox of the home. ``at``: UTC seconds."""
+    out = home.path / OUTBOX
+    return {kind: export(home, kind, day, version=None, out=out, actor=actor, reason=reason, at=at) for kind in FORMATS}
 
 
 def _left(home: Home, folder: Path, done: settling.Outcome, run: int, actor: Asking) -> Iterator[Left]:

@@ -15,11 +15,8 @@ from datetime import UTC, date, datetime, timedelta
 from kwartier.clock import local_day, zone
 from kwartier.collect.due import Dues, Window
 from kwartier.errors import Denied, KwartierError, StateError
-from kwartier.export.formats import FORMATS
 from kwartier.service.demo.living import REASON, VISIT_DEADLINE_S, Demonstration, Living, Shows
-from kwartier.service.demo.settled_day import say_market
-from kwartier.service.exporting.outbox import OUTBOX
-from kwartier.service.exporting.run import export
+from kwartier.service.demo.settled_day import export_all, say_market
 from kwartier.service.identity import actor
 from kwartier.service.night import yesterday
 from kwartier.service.night_control import NightControl, Order
@@ -196,8 +193,5 @@ class Story:
         settled = settling.settle(home, day, actor=who, reason=REASON, at=int(self._wall()))
         version = settled.publication.version
         self._told.say(f"{day}: version {version.version} ({version.name}) is {version.state}")
-        out = home.path / OUTBOX
-        for kind in FORMATS if not settled.is_held else ():
-            if self._ended.is_set():
-                return
-            export(home, kind, day, version=None, out=out, actor=who, reason=REASON, at=int(self._wall()))
+        if not settled.is_held and not self._ended.is_set():
+            export_all(home, day, actor=who, reason=REASON, at=int(self._wall()))

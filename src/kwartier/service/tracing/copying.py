@@ -7,8 +7,7 @@ the trace did, or where a title, a key or the connection is found in it, there i
 """
 
 import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,10 +20,8 @@ from kwartier.dlms.axdr import Tag
 from kwartier.dlms.hdlc import FLAG, check_sequence
 from kwartier.dlms.suite import Gcm
 from kwartier.errors import Denied, InputError, KwartierError
-from kwartier.gate.policy import Asking
-from kwartier.service.home import Home
 from kwartier.service.tracing import synthetic
-from kwartier.service.tracing.looking import Looked, look
+from kwartier.service.tracing.looking import Looked
 from kwartier.service.tracing.synthetic import Synthetic
 from kwartier.service.tracing.view import Line, lines_of
 
@@ -50,28 +47,13 @@ class TestCase:
     left_out: int
 
 
-def copied(
-    home: Home,
-    trace: str,
-    *,
-    actor: Asking,
-    purpose: str,
-    reason: str = "",
-    recipient: str = "",
-    wall: Callable[[], float] = time.time,
-) -> list[TestCase]:
-    """A test case for each line of a traced visit; it takes a purpose for which values are shown, since they are deciphered.
-
-    Raises as :func:`kwartier.service.tracing.looking.opened`, ``Denied`` no-consumption, and ``InputError`` not-copyable.
-    """
-    found = look(home, trace, actor=actor, purpose=purpose, reason=reason, recipient=recipient, wall=wall)
-    if found.masked:
-        raise Denied("no-consumption", f"for {purpose} nothing is deciphered, and so nothing can be copied")
-    return cases(found)
-
-
 def cases(found: Looked) -> list[TestCase]:
-    """The same of a trace that is open."""
+    """A test case for each line of a trace that somebody looks at; its values have to be shown, since they are deciphered.
+
+    Raises ``Denied`` no-consumption, ``InputError`` not-copyable.
+    """
+    if found.masked:
+        raise Denied("no-consumption", f"for {found.purpose} nothing is deciphered, and so nothing can be copied")
     made = []
     for line in lines_of(found.recorded, found.keys):
         case = _case(line, found)

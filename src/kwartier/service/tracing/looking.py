@@ -26,34 +26,18 @@ CHANNELS: Final = frozenset({"import_wh", "export_wh"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
-    """A trace that somebody may look at, under a grant. ``keys``: none where values are not shown."""
+    """A trace that somebody may look at, for a purpose and under a grant. ``keys``: none where values are not shown."""
 
     trace: Trace
+    purpose: str
     recorded: Recorded = field(repr=False)
     keys: Keys = field(repr=False)
     masked: bool
     grant: str
 
-
-def opened(
-    home: Home,
-    trace: str,
-    *,
-    actor: Asking,
-    purpose: str,
-    reason: str = "",
-    recipient: str = "",
-    wall: Callable[[], float] = time.time,
-) -> View:
-    """A trace as this actor may see it for this purpose; that they look is written down. ``wall``: UTC seconds.
-
-    ``recipient``: who else gets to see it.
-
-    Raises ``Denied`` with the code of the rule that says no; ``InputError`` unknown-trace, unknown-connection;
-    ``SecurityError`` sealed-file.
-    """
-    found = look(home, trace, actor=actor, purpose=purpose, reason=reason, recipient=recipient, wall=wall)
-    return seen(found.trace, found.recorded, found.keys, masked=found.masked, purpose=purpose, grant=found.grant)
+    def view(self) -> View:
+        """Decoded, as they may see it."""
+        return seen(self.trace, self.recorded, self.keys, masked=self.masked, purpose=self.purpose, grant=self.grant)
 
 
 def look(
@@ -66,7 +50,13 @@ def look(
     recipient: str = "",
     wall: Callable[[], float] = time.time,
 ) -> Looked:
-    """The same, not decoded yet."""
+    """A trace that this actor may see for this purpose; that they look is written down. ``wall``: UTC seconds.
+
+    ``recipient``: who else gets to see it.
+
+    Raises ``Denied`` with the code of the rule that says no; ``InputError`` unknown-trace, unknown-connection;
+    ``SecurityError`` sealed-file.
+    """
     one = home.traces.of(trace, at=int(wall()))
     if one.days is None:
         raise InputError("unknown-trace", "the visit that is to be traced was not made yet")
@@ -83,6 +73,7 @@ def look(
     masked = not _shows_values(grant)
     return Looked(
         trace=one,
+        purpose=purpose,
         recorded=home.traces.recorded(one),
         keys=NO_KEYS if masked else _keys(home, one),
         masked=masked,

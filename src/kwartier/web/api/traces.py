@@ -41,7 +41,7 @@ def trace(
     *, request: Request, desk: AtHand, actor: SignedIn, form: Plain, asked: Asked, trace: TraceInPath
 ) -> Response:
     """Its frames, its bytes and what each of them is; a byte that is not shown is two asterisks."""
-    found = looking.opened(
+    found = looking.look(
         desk.home,
         trace,
         actor=actor,
@@ -50,4 +50,4 @@ def trace(
         recipient=asked.recipient,
         wall=desk.wall,
     )
-    return answer(request, form, found.as_json(), cache=NOT_KEPT)
+    return answer(request, form, found.view().as_json(), cache=NOT_KEPT)

@@ -1,6 +1,6 @@
 """The part of the page *Tonight* that only a demonstration has: break something, and see what the night makes of it."""
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter
 from starlette.responses import RedirectResponse, Response
 
 from kwartier.errors import InputError
@@ -9,19 +9,17 @@ from kwartier.service.demo.breaking import Act
 from kwartier.service.views.fields import fields
 from kwartier.web.api.documented import DayInPath
 from kwartier.web.days import demand as demand_day
-from kwartier.web.desk import AtHand, Desk, FormFields, SignedIn, demand
+from kwartier.web.desk import OPERATOR, AtHand, Desk, FormFields, SignedIn, demand
 from kwartier.web.screens.screen import Facts
 
 router = APIRouter()
-OPERATOR = frozenset({"operator"})
-NO_PAGE = 404
 
 
 @router.post("/demonstration/{day}/break", include_in_schema=False)
 def carry_out(desk: AtHand, actor: SignedIn, given: FormFields, day: DayInPath) -> Response:
     """Break or mend something, and go back to the night. Raises ``InputError`` bad-argument, and as the services do."""
     if desk.breaking is None:
-        raise HTTPException(NO_PAGE)
+        raise InputError("no-such-page", "this is no demonstration")
     demand(actor, OPERATOR, "breaking a demonstration")
     demand_day(day)
     try:

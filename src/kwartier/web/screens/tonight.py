@@ -22,9 +22,10 @@ from kwartier.service.views.fields import fields
 from kwartier.service.views.progress import Cell, CellState
 from kwartier.service.views.tonight import Tonight
 from kwartier.web.api.documented import DayInPath
+from kwartier.web.asking import reason_of
 from kwartier.web.days import ONE_DAY
 from kwartier.web.days import demand as demand_day
-from kwartier.web.desk import MAX_REASON, AtHand, Desk, FormFields, SignedIn, Staff, demand, may_listen
+from kwartier.web.desk import MAX_REASON, OPERATOR, AtHand, Desk, FormFields, SignedIn, Staff, demand, may_listen
 from kwartier.web.rendering import clock_time, moment
 from kwartier.web.screens import breaking
 from kwartier.web.screens.screen import Facts, screen
@@ -35,7 +36,6 @@ MAX_TILES = 240
 """Cells that are told in events and shown on the page: those in trouble come first. The data of the page have all."""
 WORKERS = 2
 """Processes that a form proposes."""
-OPERATOR = frozenset({"operator"})
 CARRYING_OUT = "carrying out a night"
 
 
@@ -102,7 +102,7 @@ def carry_out(desk: AtHand, actor: SignedIn, given: FormFields, day: DayInPath, 
     """Do it, and go back to the night. Raises ``InputError`` no-reason, bad-argument, and what the control raises."""
     demand(actor, OPERATOR, CARRYING_OUT)
     demand_day(day)
-    reason = _reason(given)
+    reason = reason_of(given.get("reason", ""))
     if action is Action.STOP:
         _stop(desk, actor, day, reason)
     else:
@@ -183,15 +183,6 @@ def _stop(desk: Desk, actor: Asking, day: date, reason: str) -> None:
     if may.code == "night-not-running":
         raise StateError("night-not-running", f"no night of {day} that was started here is under way")
     desk.control.stop(actor, reason=reason)
-
-
-def _reason(given: FormFields) -> str:
-    reason = " ".join(given.get("reason", "").split())
-    if not reason:
-        raise InputError("no-reason", "a night is started and stopped for a reason")
-    if len(reason) > MAX_REASON or not reason.isprintable():
-        raise InputError("bad-argument", f"a reason is a line of at most {MAX_REASON} characters")
-    return reason
 
 
 def _workers(given: FormFields) -> int:

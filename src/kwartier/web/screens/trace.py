@@ -20,7 +20,7 @@ from kwartier.gate.purposes import Source
 from kwartier.service.tracing import copying, looking, naming
 from kwartier.service.views.plain import as_json
 from kwartier.service.views.trace import Group, part_of
-from kwartier.web.asking import form
+from kwartier.web.asking import form, reason_of
 from kwartier.web.desk import MAX_REASON, Asked, AtHand, Desk, FormFields, Question, SignedIn
 from kwartier.web.screens.screen import Facts, screen
 
@@ -45,37 +45,40 @@ def trace(
     facts = {"id": trace, "asking": _asking(actor, asked), "groups": [one.value for one in Group], "trace": None}
     if not asked.purpose:
         return facts
-    view = looking.opened(
+    found = looking.look(
         desk.home,
         trace,
         actor=actor,
         purpose=asked.purpose,
-        reason=_reason(asked.reason),
+        reason=reason_of(asked.reason),
         recipient=asked.recipient,
         wall=desk.wall,
     )
-    shown = as_json(part_of(view, part))
-    told = _told(view.trace, desk.home.settings.timezone)
-    return {**facts, "trace": told, "masked": view.masked, "part": shown}
+    shown = as_json(part_of(found.view(), part))
+    told = _told(found.trace, desk.home.settings.timezone)
+    return {**facts, "trace": told, "masked": found.masked, "part": shown}
 
 
 @router.post("/trace/{trace}/copy", include_in_schema=False)
 def copy(desk: AtHand, actor: SignedIn, given: FormFields, trace: TraceInPath) -> Response:
     """The same structure with values, titles and keys that are nobody's, as a piece of a file of vectors."""
-    made = copying.copied(
+    found = looking.look(
         desk.home,
         trace,
         actor=actor,
         purpose=given.get("purpose", ""),
-        reason=_reason(given.get("reason", "")),
+        reason=reason_of(given.get("reason", "")),
         recipient=given.get("recipient", "")[:MAX_REASON],
         wall=desk.wall,
     )
+    made = copying.cases(found)
     if not made:
         raise InputError("not-copyable", "nothing in it is a frame that decodes")
     # The name is ours: what stands in the address does not get into a header.
     headers = {"content-disposition": 'attachment; filename="trace.vectors"'}
-    return Response("\n".join(one.text for one in made), media_type="text/plain; charset=utf-8", headers=headers)
+    return Response(
+        "\n".join(one.text for one in copying.cases(found)), media_type="text/plain; charset=utf-8", headers=headers
+    )
 
 
 @router.post("/meter/{name}/trace", include_in_schema=False)
@@ -84,7 +87,7 @@ def request(
 ) -> Response:
     """Have the next visit to a meter traced, and go back to its page."""
     made = naming.request(
-        desk.home, given.get("meter", ""), actor=actor, reason=_reason(given.get("reason", "")), wall=desk.wall
+        desk.home, given.get("meter", ""), actor=actor, reason=reason_of(given.get("reason", "")), wall=desk.wall
     )
     return RedirectResponse(f"/meter/{quote(name, safe='')}?traced={made.id}#traces", status_code=303)
 
@@ -127,12 +130,3 @@ def _told(one: Trace, timezone: str) -> Facts:
 def _asking(actor: Asking, asked: Question) -> Facts:
     """The form, with the purposes of this actor that let see traces."""
     return {**form(actor, asked, fits=lambda one: Source.TRACE in one.sources)}
-
-
-def _reason(given: str) -> str:
-    reason = " ".join(given.split())
-    if not reason:
-        raise InputError("no-reason", "say why")
-    if len(reason) > MAX_REASON or not reason.isprintable():
-        raise InputError("bad-argument", f"a reason is a line of at most {MAX_REASON} characters")
-    return reason
