@@ -55,9 +55,8 @@ class Breaking:
     def __init__(self, control: NightControl, fleet: "Beside", world: "World") -> None:
         self._control = control
         self._fleet = fleet
-        who = [world.who(index) for index in range(world.count)]
-        self._cells = tuple(sorted({one.cell for one in who}))
-        self._suppliers = tuple(sorted({one.supplier.name for one in who}))
+        groups = {(one.cell, one.supplier.name) for one in map(world.who, range(world.count))}
+        self._cells, self._suppliers = (tuple(sorted(set(names))) for names in zip(*groups, strict=True))
 
     def stands(self) -> Broken:
         """What is broken now."""
