@@ -17,6 +17,8 @@ from tests.foreign.truth import Row, midnight
 from tests.living import listening
 
 TIMEOUT_S = 10
+SILENCE_S = 0.5
+MOST_SILENCES = 40
 
 
 class Port:
@@ -24,18 +26,30 @@ class Port:
 
     def __init__(self, line: socket.socket) -> None:
         self._line = line
+        self._silences = 0
+        line.settimeout(SILENCE_S)
 
     def write(self, data: bytes) -> None:
         """All of it."""
         self._line.sendall(data)
 
     def read_until(self, flag: bytes) -> bytes:
-        """Up to and with the next flag."""
+        """Up to and with the next flag, or what had come when the line fell silent.
+
+        dlms-cosem needs the second: after a frame whose check sequence ends with the byte of a flag it asks for one more.
+        """
         held = b""
         while not held.endswith(flag):
-            one = self._line.recv(1)
+            try:
+                one = self._line.recv(1)
+            except TimeoutError:
+                self._silences += 1
+                if self._silences > MOST_SILENCES:
+                    raise
+                return held
             if not one:
                 raise RuntimeError("the meter closed the line")
+            self._silences = 0
             held += one
         return held
 
@@ -75,10 +89,9 @@ def read(where: Target, first: int, last: int) -> list[Row]:
 
 
 @pytest.mark.parametrize("max_pdu", [128, 512, 4096])
-# One day only, of a household with which it goes well: nine at 128 and 512 bring frames with a 7E inside, or at the end of the
-# check sequence. Each is whole and right on the line, and dlms-cosem goes on waiting for it; gurux reads them.
-def test_one_day_at_every_size(max_pdu: int) -> None:
-    household = seeded(2, solar=True)
+@pytest.mark.parametrize("seed", range(10))
+def test_one_day_at_every_size(seed: int, max_pdu: int) -> None:
+    household = seeded(seed, solar=True)
     first, last = midnight("2026-03-04"), midnight("2026-03-05")
     with listening([station(household, last + 3600, "hdlc")]) as (port,):
         assert read(target(port, "hdlc", max_pdu), first, last) == truth(household, first, last)
