@@ -1,4 +1,4 @@
-"""A home for ``python -m bench pages``: days of a fleet, validated and settled by the services, a night, and an account.
+"""A home for ``python -m bench pages``: days of a fleet, validated, settled and tidied by the services, a night, an account.
 
 The days end two days ago, so that the next one's readings are there. The night is that of yesterday: every meter has its row,
 most are stored, and some of every cell are not. Each meter has been visited once a day.
@@ -19,6 +19,7 @@ from kwartier.database import insert_lines, without_indices, writing
 from kwartier.fleet.ean import check_digit
 from kwartier.service.home import Home, open_home
 from kwartier.service.settling.run import settle
+from kwartier.service.upkeep import tidy
 from kwartier.service.validating.run import validate
 from kwartier.tables import dues, nights, visits
 from kwartier.who.accounts import Accounts, Cost
@@ -70,6 +71,8 @@ def make(path: Path, meters: int, days: int, first: date) -> dict[str, float]:
             validate(home, day, actor=TESTER, now=noon_after(day), reason="bench")
             settle(home, day, actor=TESTER, reason="bench", at=noon_after(day))
         lap("judging")
+        tidy(home, keep_days=0, wall=time.time)
+        lap("tidying")
         _visits(home, meters, first, days)
         _night(home, meters)
         Accounts(home.engine, simulated=lambda: True, cost=CHEAP).add(NAME, PASSWORD, by="os:bench", at=0)

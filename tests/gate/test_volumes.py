@@ -167,7 +167,8 @@ def test_a_day_of_which_nothing_is_stored_is_empty(street: Street) -> None:
     assert list(grant.volumes(BEYOND)) == list(grant.look_up_volumes([1, 2], BEYOND, BEYOND + ONE_DAY)) == []
     work, states = grant.work(BEYOND), grant.states(BEYOND)
     assert (len(work.pieces), len(work.ids), len(work.eans), len(states.ids), len(states.links)) == (0, 0, 0, 0, 0)
-    assert [one["count"] for one in street.log.told] == [0] * 4, "that somebody looked is written down all the same"
+    assert list(grant.look_up_qualities([1, 2], BEYOND, 96, 5)) == []
+    assert [one["count"] for one in street.log.told] == [0] * 5, "that somebody looked is written down all the same"
     assert list(street.open().volumes(DAY, 4)) == []
 
 
@@ -197,19 +198,21 @@ def test_each_use_is_one_record_with_the_list_of_whom_it_showed(street: Street) 
         lambda: grant.states(DAY, 5),
         lambda: grant.work(DAY),
         lambda: grant.look_up_volumes([street.ids[1, 2026], street.ids[2, 2026]], DAY, NEXT),
+        lambda: grant.look_up_qualities([street.ids[1, 2026], street.ids[2, 2026]], DAY, 96, 5),
     ]
     for number, use in enumerate(uses):
         use()
         assert len(street.log.told) == number + 1, "before the first row is asked for"
-    shown, states, work, _ = street.log.told
+    shown, states, work, looked_up, came_about = street.log.told
+    assert came_about == looked_up | {"run": 5, "shown": "quality"}
     versions = {"validated": shown["validated"]}
     for record in street.log.told:
         assert (record["kind"], record["grant"], record["day"]) == ("bulk", grant.id, f"{DAY}")
         assert (record["predicate"], record["purpose"]) == ("A", "validation")
         assert {"validated": record["validated"]} == versions
-    assert [record.get("run") for record in street.log.told] == [None, 5, None, None]
-    assert [record["count"] for record in street.log.told] == [3, 3, 3, 1]
-    assert [record.get("table") for record in street.log.told] == [None, None, grant.work(DAY).versions.raw, None]
+    assert [record.get("run") for record in street.log.told] == [None, 5, None, None, 5]
+    assert [record["count"] for record in street.log.told] == [3, 3, 3, 1, 1]
+    assert [record.get("table") for record in street.log.told] == [None, None, grant.work(DAY).versions.raw, None, None]
     assert len({record["members"] for record in (shown, states, work)}) == 1
     listed = Members(street.folder / FOLDER, Keys()).ids(DAY, str(shown["members"]))
     assert street.of(listed.tolist()) == {1, 3, 5}
@@ -225,6 +228,7 @@ def test_without_a_record_nothing_is_shown(street: Street) -> None:
         lambda: grant.states(DAY),
         lambda: grant.work(DAY),
         lambda: grant.look_up_volumes([street.ids[1, 2026]], DAY, NEXT),
+        lambda: grant.look_up_qualities([street.ids[1, 2026]], DAY, 96, 5),
     ):
         with pytest.raises(StateError) as refused:
             use()
@@ -247,6 +251,12 @@ def everything(street: Street, grant: Grant, day: date = DAY) -> set[int]:
     looked_up = list(grant.look_up_volumes(ids, day, day + ONE_DAY))
     assert street.of([one for volumes, _ in looked_up for one in volumes.ids.tolist()]) == found
     assert street.homes([link for _, links in looked_up for link in links]) == found
+    came_about = list(grant.look_up_qualities(ids, day, 96, 99))
+    assert all(not one.energy_wh and not one.state for one, _ in came_about)
+    assert [one.quality["import_wh"].tolist() for one, _ in came_about] == [
+        one.quality["import_wh"].tolist() for one, _ in looked_up
+    ]
+    assert street.homes([link for _, links in came_about for link in links]) == found
     assert {one["count"] for one in street.log.told} == {len(found)}
     return found
 

@@ -11,6 +11,7 @@ from kwartier.model import STATE
 from kwartier.store import Validated
 from kwartier.store.log import Log
 from kwartier.store.memory import CARRIED, GATHERED, Later, Memory
+from kwartier.store.months import Months
 from kwartier.store.pins import Pins
 from kwartier.store.rewrite import Rewriter
 from kwartier.store.schema import VALIDATED
@@ -80,6 +81,35 @@ def test_a_file_that_was_given_up_remembers_until_it_is_gone(tmp_path: Path) -> 
     for path in memory.left(LATER):
         (tmp_path / VALIDATED.folder / path).unlink()
     assert memory.left(LATER) == []
+
+
+@pytest.mark.parametrize("keys", [None, Keys()])
+def test_copies_that_remember_go_and_those_of_days_before_stay(tmp_path: Path, keys: Keys | None) -> None:
+    february = DAYS[0] - timedelta(days=1)
+    Validated(tmp_path, keys).append(1, february, [volumes(february, IDS, seed=1)])
+    fill(tmp_path, keys)
+    assert Rewriter(tmp_path, keys, VALIDATED).rewrite(date(2027, 1, 1)).segmented == 4
+    months, memory = Months(tmp_path, keys, VALIDATED), Memory(tmp_path, keys)
+    assert memory.left([]) == memory.left([Later(99, SINCE, UNTIL), Later(3, date(2026, 4, 1), UNTIL)]) == []
+    (there,) = [one for one in memory.left(LATER) if one.startswith("month=")]
+    assert there.startswith("month=2026-03/")
+    memory.forget(LATER)
+    assert sorted(months.page(DAYS[0]).segment) == []
+    assert [one for one in memory.left(LATER) if one.startswith("month=")] == []
+    assert sorted(months.page(february).segment) == [february]
+    assert Rewriter(tmp_path, keys, VALIDATED).rewrite(date(2027, 1, 1)).segmented == 3
+    assert [one for one in memory.left(LATER) if one.startswith("month=")] == [], "what was made again has forgotten"
+
+
+def test_a_copy_that_cannot_be_looked_into_may_remember(tmp_path: Path) -> None:
+    fill(tmp_path, None)
+    Memory(tmp_path).forget(LATER)
+    Rewriter(tmp_path, None, VALIDATED).rewrite(date(2027, 1, 1))
+    (path,) = (tmp_path / VALIDATED.segments).glob("month=*/*.parquet")
+    name = f"{path.parent.name}/{path.name}"
+    assert name not in Memory(tmp_path).left(LATER)
+    path.write_bytes(b"half a file")
+    assert name in Memory(tmp_path).left(LATER)
 
 
 def test_a_pinned_version_remembers(tmp_path: Path) -> None:

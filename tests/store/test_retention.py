@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kwartier.errors import InputError
+from kwartier.errors import InputError, SecurityError
 from kwartier.store.erase import Step
 from kwartier.store.log import Log
 from kwartier.store.months import Months
@@ -63,6 +63,32 @@ def test_dropped_days_are_gone_with_their_copies_and_keys(tmp_path: Path) -> Non
     # The next rewrite makes a segment of what is left.
     assert Rewriter(tmp_path, keys).rewrite(LATER).segmented == 4
     assert held(tmp_path, DAYS[3], range(4), keys) == before
+
+
+class Real(Forgetting):
+    """Of a day whose key was forgotten nothing opens, until it has another."""
+
+    def file_key(self, day: date, path: str, *, new: bool) -> bytes:
+        if new and day in self.forgotten:
+            self.forgotten.remove(day)
+        if day in self.forgotten:
+            raise SecurityError("no-day-key", f"{day}")
+        return super().file_key(day, path, new=new)
+
+
+def test_a_month_of_which_the_first_day_goes_is_read_from_its_days_until_it_has_segments_again(tmp_path: Path) -> None:
+    keys, days = Real(), [FIRST + timedelta(days=number) for number in range(12)]
+    for first in (0, 5):  # two segments, while the month is running
+        for day in days[first : first + 5]:
+            fill(tmp_path, day, count=4, keys=keys)
+        assert Rewriter(tmp_path, keys).rewrite(days[first + 5]).segmented == 5
+    before = {day: held(tmp_path, day, range(4), keys) for day in days[:10]}
+    assert Retention(tmp_path, keys).drop(days[1]) == 1
+    assert len(Retention(tmp_path, keys).proofs(later())) == 1
+    assert keys.forgotten == [FIRST]
+    assert {day: held(tmp_path, day, range(4), keys) for day in days[1:10]} == {day: before[day] for day in days[1:10]}
+    assert Rewriter(tmp_path, keys).rewrite(days[10]).segmented == 9
+    assert {day: held(tmp_path, day, range(4), keys) for day in days[1:10]} == {day: before[day] for day in days[1:10]}
 
 
 def test_vacuum_removes_what_nothing_points_to_once_it_is_old(tmp_path: Path) -> None:

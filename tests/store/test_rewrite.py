@@ -6,6 +6,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
+import pyarrow
 import pytest
 
 from kwartier.store import Store
@@ -15,6 +16,7 @@ from kwartier.store.log import Log
 from kwartier.store.months import Months
 from kwartier.store.reader import Reader
 from kwartier.store.rewrite import Rewriter, Rewritten, stretches
+from kwartier.store.rows import Integers
 from tests.store.entries import entry, readings
 from tests.store.test_reader import Keys
 
@@ -160,13 +162,13 @@ def test_days_of_a_month_are_read_from_a_segment_and_are_what_they_were(tmp_path
     assert Rewriter(tmp_path, keys).rewrite(LATER) == Rewritten(days=30, segmented=30)
     assert {day: held(tmp_path, day, range(6), keys) for day in days} == before
     opened: list[str] = []
-    find = Files.find
+    among = Files.among
 
-    def counted(self: Files, path: str, lowest: int, highest: int) -> object:
+    def counted(self: Files, path: str, ids: Integers) -> Iterator[pyarrow.Table]:
         opened.append(path)
-        return find(self, path, lowest, highest)
+        return among(self, path, ids)
 
-    with patch.object(Files, "find", counted):
+    with patch.object(Files, "among", counted):
         found = list(Reader(tmp_path, keys).look_up([3], days[0], days[-1] + timedelta(days=1)))
     assert [stack.day for stack in found] == days
     assert len(opened) == 1

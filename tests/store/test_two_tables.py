@@ -87,7 +87,7 @@ def test_every_run_of_what_was_erased_goes_and_the_others_are_what_they_were(
             left = sorted(set(IDS) - gone)
             assert reader.heads(day, run).ids.tolist() == left
             assert sorted(identity for _, identity in rows(list(reader.scan(day, run)))) == left
-            assert [i for one in reader.look_up(list(IDS), day, day + timedelta(days=1), run) for i in one.ids] == left
+            assert [i for one in reader.look_up(list(IDS), {day: run}) for i in one.ids] == left
 
 
 def test_what_is_pinned_of_one_table_stays_in_that_one(tmp_path: Path) -> None:

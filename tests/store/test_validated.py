@@ -15,7 +15,7 @@ from deltalake.exceptions import CommitFailedError
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from kwartier.errors import SecurityError, StateError
+from kwartier.errors import InputError, SecurityError, StateError
 from kwartier.model import STATE, Quality, Volumes
 from kwartier.store import Store, Validated
 from kwartier.store import validated as room
@@ -24,9 +24,10 @@ from kwartier.store.log import Log
 from kwartier.store.pins import Pins
 from kwartier.store.retention import vacuum
 from kwartier.store.rewrite import Rewriter
+from kwartier.store.rows import Integers
 from kwartier.store.schema import CHANNELS, QUALITIES, VALIDATED
 from kwartier.store.validated import in_groups, run_of, transaction
-from kwartier.store.volumes_reader import MAX_OPEN, Piece, VolumesReader, VolumesSource
+from kwartier.store.volumes_reader import FEW, MAX_OPEN, Piece, VolumesReader, VolumesSource
 from tests.store.entries import entry, readings
 from tests.store.test_reader import DAYS, Keys
 from tests.store.volumes import ONE_DAY, rows, volumes
@@ -94,7 +95,7 @@ def test_what_was_stored_comes_back_bit_for_bit(
         Rewriter(folder, keys, VALIDATED).rewrite(LATER)
     reader, stored = VolumesReader(folder, keys), rows(pieces)
     assert rows(list(reader.scan(day))) == stored
-    assert rows(list(reader.look_up([identity for _, identity in stored], day, day + ONE_DAY))) == stored
+    assert rows(list(reader.look_up([identity for _, identity in stored], {day: None}))) == stored
     heads = reader.heads(day)
     assert heads.ids.tolist() == sorted(identity for _, identity in stored)
     assert set(heads.runs.tolist()) <= {3}
@@ -127,7 +128,7 @@ def test_days_of_unequal_length_in_one_run_come_apart(tmp_path: Path) -> None:
     Validated(tmp_path).append(1, DAY, [long, short])
     reader = VolumesReader(tmp_path)
     assert rows(list(reader.scan(DAY))) == rows([long, short])
-    assert [one.energy_wh["import_wh"].shape for one in reader.look_up([1, 2, 4], DAY, DAY + ONE_DAY)] == [
+    assert [one.energy_wh["import_wh"].shape for one in reader.look_up([1, 2, 4], {DAY: None})] == [
         (2, 92),
         (1, 96),
     ]
@@ -137,7 +138,7 @@ def test_a_day_of_nothing_is_empty(tmp_path: Path) -> None:
     Validated(tmp_path).append(1, DAY, [])
     reader = VolumesReader(tmp_path)
     assert Validated(tmp_path).has(1, DAY)
-    assert list(reader.scan(DAY)) == list(reader.look_up([1], DAY, DAY + ONE_DAY)) == []
+    assert list(reader.scan(DAY)) == list(reader.look_up([1], {DAY: None})) == []
     assert reader.work(DAY)[1] == []
     assert len(reader.heads(DAY).ids) == len(reader.states(DAY)[0]) == 0
     assert reader.days(DAY, LATER) == []
@@ -247,7 +248,11 @@ def test_a_day_is_shown_as_of_a_run_before_and_after_rewrites(
     for rewritten in range(3):
         for as_of, whole in expected.items():
             assert rows(list(reader.scan(DAY, as_of))) == whole
-            assert rows(list(reader.look_up([*IDS, 100], DAY, DAY + ONE_DAY, as_of))) == whole
+            looked_up = list(reader.look_up([*IDS, 100], {DAY: as_of}))
+            assert rows(looked_up) == whole
+            came_about = list(reader.qualities([*IDS, 100], DAY, 96, as_of))
+            assert [told(one) for one in came_about] == [told(one) for one in looked_up]
+            assert not any(one.energy_wh or one.state for one in came_about)
             heads = reader.heads(DAY, as_of)
             assert heads.ids.tolist() == sorted(identity for _, identity in whole)
             assert reader.states(DAY, as_of)[0].tolist() == heads.ids.tolist()
@@ -262,7 +267,87 @@ def test_a_day_is_shown_as_of_a_run_before_and_after_rewrites(
         else:
             store.append(9, DAY, [], part=rewritten)
             assert Rewriter(tmp_path, keys, VALIDATED).rewrite(LATER).days == 0
-    assert not (tmp_path / "months").exists(), "there are no copies of volumes"
+
+
+@pytest.mark.parametrize("keys", [None, Keys()])
+def test_days_of_a_month_are_looked_up_in_a_segment_unless_an_earlier_run_is_asked_for(
+    tmp_path: Path, keys: Keys | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = [date(2026, 11, 1) + n * ONE_DAY for n in range(6)]
+    store, runs = Validated(tmp_path, keys), dict[date, list[Volumes]]()
+    for number, day in enumerate(days):
+        runs[day] = [volumes(day, IDS, seed=1), volumes(day, [3], seed=2)]
+        store.append(2 * number + 1, day, [runs[day][0]])
+        store.append(2 * number + 2, day, [runs[day][1]])
+    assert Rewriter(tmp_path, keys, VALIDATED).rewrite(LATER).segmented == 6
+    opened: list[str] = []
+    among = Files.among
+
+    def counted(self: Files, path: str, ids: Integers) -> Iterator[pyarrow.Table]:
+        opened.append(path)
+        return among(self, path, ids)
+
+    monkeypatch.setattr(Files, "among", counted)
+    reader, copies = VolumesReader(tmp_path, keys), "month=2026-11/"
+
+    def shown(number: int, ids: list[int]) -> dict[tuple[date, int], tuple[object, ...]]:
+        both = {**rows([runs[days[number]][0]]), **rows([runs[days[number]][1]])}
+        return {key: row for key, row in both.items() if key[1] in ids}
+
+    whole = {key: row for number in range(6) for key, row in shown(number, [3, -7]).items()}
+    asked: dict[date, int | None] = {day: 2 * number + 2 for number, day in enumerate(days)}
+    for as_of in (dict.fromkeys(days, None), asked, {**asked, days[2]: 99}):
+        opened.clear()
+        assert rows(list(reader.look_up([3, -7, 500], as_of))) == whole
+        assert [path.startswith(copies) for path in opened] == [True], "six days, one file"
+    # As of the first run of one day: of id 3 the segment has a later row, which would hide the earlier one.
+    opened.clear()
+    first = rows([runs[days[4]][0]])
+    assert rows(list(reader.look_up([3, -7], {**asked, days[4]: 9}))) == {
+        **whole, **{key: row for key, row in first.items() if key[1] in (3, -7)}
+    }  # fmt: skip  # one day is another
+    assert [path.startswith(copies) for path in opened] == [True, False]
+    opened.clear()
+    assert rows(list(reader.look_up([-7], {**asked, days[4]: 9}))) == {k: v for k, v in whole.items() if k[1] == -7}
+    assert len(opened) == 1, "of id -7 there is no later row"
+    # A day that has changed is read from its own files, and so is what would be too much at once.
+    store.append(20, days[0], [volumes(days[0], [-7], seed=9)])
+    opened.clear()
+    assert rows(list(reader.look_up([-7], dict.fromkeys(days[:2], None)))) == {
+        **rows([volumes(days[0], [-7], seed=9)]), **shown(1, [-7])
+    }  # fmt: skip  # likewise
+    assert sorted(path.startswith(copies) for path in opened) == [False, False, True]
+    opened.clear()
+    assert rows(list(reader.look_up([-7, *range(100, 100 + FEW)], {days[1]: None}))) == shown(1, [-7])
+    assert [path.startswith(copies) for path in opened] == [False]
+
+
+def told(whole: Volumes) -> tuple[list[int], dict[str, list[list[int]]]]:
+    """Ids, and the quality of their quarters."""
+    return whole.ids.tolist(), {name: column.tolist() for name, column in whole.quality.items()}
+
+
+def test_how_quarters_came_about_is_shown_without_reading_an_energy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, reader = Validated(tmp_path), VolumesReader(tmp_path)
+    store.append(1, DAY, [volumes(DAY, range(5), measured=True)])
+    asked: list[object] = []
+    read = pq.ParquetFile.read_row_group
+
+    def noted(self: pq.ParquetFile, group: int, columns: list[str] | None = None) -> object:
+        asked.append(columns)
+        return read(self, group, columns=columns)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", noted)
+    (whole,) = reader.qualities([3, 4, 7], DAY, 96)
+    assert told(whole) == ([3, 4], {name: [[Quality.MEASURED] * 96] * 2 for name in CHANNELS})
+    assert asked == [["id", "run", *QUALITIES.values()]]
+    assert list(reader.qualities([3], LATER, 96)) == []
+    store.append(2, DAY, [volumes(DAY, [9], missing=[0])])
+    with pytest.raises(InputError, match="has not 92 quarters") as refused:
+        list(reader.qualities([9], DAY, 92))
+    assert refused.value.code == "bad-day"
 
 
 def test_a_row_group_of_which_every_row_counts_is_not_filtered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +376,7 @@ def test_a_look_up_opens_the_row_groups_that_may_have_an_id(tmp_path: Path, monk
         return read(self, group, *args, **more)  # type: ignore[arg-type]  # as they came
 
     monkeypatch.setattr(pq.ParquetFile, "read_row_group", counted)
-    found = list(VolumesReader(tmp_path).look_up([8, 64, 1000, -3], DAY, DAY + 5 * ONE_DAY))
+    found = list(VolumesReader(tmp_path).look_up([8, 64, 1000, -3], {DAY + n * ONE_DAY: None for n in range(5)}))
     assert [(one.day, one.ids.tolist()) for one in found] == [(DAY + n * ONE_DAY, [8, 64]) for n in range(3)]
     assert opened == [1, 9] * 3
 

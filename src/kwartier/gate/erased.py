@@ -17,12 +17,14 @@ from kwartier.model import Stack, Volumes
 from kwartier.store.reader import Reader
 from kwartier.store.rows import Integers
 from kwartier.store.versions import Picked
-from kwartier.store.volumes_reader import Heads, Piece, VolumesReader, VolumesSource
+from kwartier.store.volumes_reader import Heads, Piece, Runs, VolumesReader, VolumesSource
 from kwartier.tables import erasures
 
 ONE_DAY = timedelta(days=1)
 Days = tuple[date, date]
 """Local days, the second exclusive."""
+Erased = Mapping[int, Sequence[Days]]
+"""What was erased of each id."""
 _ERASED = select(erasures.c.reading, erasures.c.valid_from, erasures.c.valid_to).where(
     erasures.c.valid_from < bindparam("end"), erasures.c.valid_to > bindparam("start")
 )
@@ -117,9 +119,21 @@ class UnerasedVolumes:
         """The volumes of a day."""
         yield from self._reader.scan(day, run, _left(self._engine, day, only))
 
-    def look_up(self, ids: Integers, day: date, run: int | None) -> Iterator[Volumes]:
-        """The volumes of some ids on one day."""
-        yield from self._reader.look_up(_left(self._engine, day, ids).tolist(), day, day + ONE_DAY, run)
+    def look_up(self, wanted: Mapping[date, Integers], runs: Runs) -> Iterator[Volumes]:
+        """The volumes of some ids on each of some days."""
+        if not wanted:
+            return
+        erased = _erased(self._engine, min(wanted), max(wanted) + ONE_DAY)
+        left = {day: _of_left(erased, day, ids) for day, ids in wanted.items()}
+        every = np.unique(np.concatenate(list(left.values())))
+        for volumes in self._reader.look_up(every.tolist(), runs):
+            shown = np.isin(volumes.ids, left[volumes.day])
+            if shown.any():
+                yield volumes if shown.all() else volumes.only(shown)
+
+    def qualities(self, ids: Integers, day: date, quarters: int, run: int | None) -> Iterator[Volumes]:
+        """How the quarters of some ids came about on one day."""
+        yield from self._reader.qualities(_left(self._engine, day, ids).tolist(), day, quarters, run)
 
     def work(self, day: date, run: int | None, only: Integers) -> tuple[VolumesSource, list[Piece]]:
         """What an engine needs to go through a day."""
@@ -128,11 +142,21 @@ class UnerasedVolumes:
 
 def _left(engine: Engine, day: date, ids: Integers) -> Integers:
     """Those of some ids of which a local day was not erased."""
-    gone = list(_erased(engine, day, day + ONE_DAY))
-    return ids[~np.isin(ids, np.array(gone, np.int64))] if gone else ids
+    return _of_left(_erased(engine, day, day + ONE_DAY), day, ids)
 
 
-def _erased(engine: Engine, start: date, end: date) -> dict[int, list[Days]]:
+def _of_left(erased: Erased, day: date, ids: Integers) -> Integers:
+    gone = _gone(erased, day)
+    return ids[~np.isin(ids, gone)] if len(gone) else ids
+
+
+def _gone(erased: Erased, day: date) -> Integers:
+    """The ids of which a local day was erased."""
+    gone = [identity for identity, spans in erased.items() if any(start <= day < end for start, end in spans)]
+    return np.array(gone, np.int64)
+
+
+def _erased(engine: Engine, start: date, end: date) -> Erased:
     """The days of each id of which some were erased in this span."""
     found: dict[int, list[Days]] = defaultdict(list)
     with reading(engine) as connection:
@@ -141,11 +165,10 @@ def _erased(engine: Engine, start: date, end: date) -> dict[int, list[Days]]:
     return found
 
 
-def _without(stack: Stack, erased: dict[int, list[Days]]) -> Iterator[Stack]:
+def _without(stack: Stack, erased: Erased) -> Iterator[Stack]:
     if not erased:
         yield stack
         return
-    gone = [identity for identity, spans in erased.items() if any(start <= stack.day < end for start, end in spans)]
-    kept = ~np.isin(stack.ids, np.array(gone, np.int64))
+    kept = ~np.isin(stack.ids, _gone(erased, stack.day))
     if kept.any():
         yield stack.only(kept)

@@ -379,6 +379,12 @@ class Grant:
         """The volumes of some ids over the local days from ``start`` up to ``end``, by day. Raises as :meth:`volumes`."""
         return self._fleet(start, end, run).look_up(ids, start, end)
 
+    def look_up_qualities(
+        self, ids: Sequence[int], day: date, quarters: int, run: int
+    ) -> Iterator[tuple[Volumes, Links]]:
+        """How the quarters of some ids came about on a local day, which has so many: without energies. Raises likewise."""
+        return self._fleet(day, day + ONE_DAY, run).qualities(ids, day, quarters)
+
     def work(self, day: date, run: int | None = None) -> Work:
         """A local day of the fleet for an engine: no row of it is of an id that is not among its ``ids``.
 

@@ -48,7 +48,6 @@ def look_up(
 
 
 def _found(reader: UnerasedVolumes, wanted: Mapping[date, Links], runs: Days) -> Iterator[tuple[Volumes, Links]]:
-    for day, links in wanted.items():
-        if links:
-            for volumes in reader.look_up(links.ids, day, runs[day]):
-                yield volumes, links.of(volumes.ids)
+    there = {day: links.ids for day, links in wanted.items() if links}
+    for volumes in reader.look_up(there, {day: runs[day] for day in there}):
+        yield volumes, wanted[volumes.day].of(volumes.ids)

@@ -25,6 +25,8 @@ from kwartier.store.volumes_reader import Piece, VolumesSource
 
 JOB_S = 6 * 3600
 """How long a job may take before what it works from is held no longer."""
+QUALITY = "quality"
+"""What a record says of a use that showed no energy."""
 ONE_DAY = timedelta(days=1)
 Shown = Iterator[tuple[Volumes, Links]]
 """Volumes, and the connection and meter of each row."""
@@ -135,6 +137,16 @@ class Fleet:
         A record is about one calendar year, because with the year an id ends, and has its list under the last day of it
         that is stored: a list is kept as long as what it tells of.
         """
+        return self._looked_up(self._reached(ids, start, end))
+
+    def qualities(self, ids: Sequence[int], day: date, quarters: int) -> Shown:
+        """How the quarters of some ids came about on a local day, which has so many; no energy."""
+        reached = self._reached(ids, day, day + ONE_DAY, shown=QUALITY).get(day, _nobody(day))
+        found = self._reader.qualities(reached.ids, day, quarters, self._run)
+        return ((volumes, reached.of(volumes.ids)) for volumes in found)
+
+    def _reached(self, ids: Sequence[int], start: date, end: date, **more: object) -> dict[date, Links]:
+        """Whom the grant reaches on each of these days that is stored: written down."""
         reached: dict[date, Links] = {}
         wanted = np.unique(np.array(ids, np.int64))
         for year in range(start.year, (end - ONE_DAY).year + 1):
@@ -143,17 +155,17 @@ class Fleet:
             days = self._reader.days(first, last + ONE_DAY)
             reached |= {day: self._shown(day, links) for day in days}
             shown = np.unique(np.concatenate([np.zeros(0, np.int64), *(reached[day].ids for day in days)]))
-            self._write_down(max(days, default=last), shown, since=f"{first}")
-        return self._looked_up(reached)
+            self._write_down(max(days, default=last), shown, since=f"{first}", **more)
+        return reached
 
     def _shown(self, day: date, links: Links) -> Links:
         within = self._reach.within(day, links)
         return within.of(self._reader.left(day, within.ids))
 
     def _looked_up(self, reached: Mapping[date, Links]) -> Shown:
-        for day, links in reached.items():
-            for volumes in self._reader.look_up(links.ids, day, self._run):
-                yield volumes, links.of(volumes.ids)
+        ids = {day: links.ids for day, links in reached.items()}
+        for volumes in self._reader.look_up(ids, dict.fromkeys(ids, self._run)):
+            yield volumes, reached[volumes.day].of(volumes.ids)
 
     def _admitted(self, day: date, **more: object) -> tuple[Integers, Links, npt.NDArray[np.bool_]]:
         """The ids of a day that the grant reaches, ascending, what they stand for, and which are usable: written down."""
@@ -169,3 +181,7 @@ class Fleet:
     def _write_down(self, day: date, ids: Integers, **more: object) -> None:
         run = {} if self._run is None else {"run": self._run}
         self._reach.write_down(day, ids, validated=self._reader.version, **run, **more)
+
+
+def _nobody(day: date) -> Links:
+    return Links.made({}, day.year)

@@ -81,7 +81,7 @@ class Eraser:
         self._kind = kind
         self._log = Log(folder, encrypted=keys is not None, kind=kind)
         self._files = Files(self._log.root, keys, kind)
-        self._months = Months(folder, keys)
+        self._months = Months(folder, keys, kind)
         self._pins = Pins(folder, kind)
         self._rewriter = Rewriter(folder, keys, kind)
         self._reached = reached
@@ -142,8 +142,6 @@ class Eraser:
                 yield rows
 
     def _drop_copies(self, day: date, ids: Integers | None) -> None:
-        if not self._kind.has_segments:
-            return
         page = self._months.page(day)
         parts = page.parts.get(page.segment.get(day, ""), [])
         if ids is None or any(_holds(self._months.files, part.path, {day: ids}) for part in parts):
@@ -212,7 +210,7 @@ class Eraser:
         ]
 
     def _copies_on_disk(self, days: Iterable[date]) -> list[str]:
-        months = sorted({f"month={day:%Y-%m}" for day in days}) if self._kind.has_segments else []
+        months = sorted({f"month={day:%Y-%m}" for day in days})
         root = self._months.files.root
         return [
             f"{path.parent.name}/{path.name}" for month in months for path in sorted((root / month).glob("*.parquet"))

@@ -115,7 +115,7 @@ class Files:
             ]
             return file.read_row_groups(groups, columns=columns) if groups else None
 
-    def among(self, path: str, ids: Integers) -> Iterator[pyarrow.Table]:
+    def among(self, path: str, ids: Integers, columns: list[str] | None = None) -> Iterator[pyarrow.Table]:
         """The rows of a file that are of some ids (ascending), a row group at a time."""
         wanted = pyarrow.array(ids)
         with self._refused(path):
@@ -124,7 +124,7 @@ class Files:
                 first = 0 if least is None else np.searchsorted(ids, least)
                 last = len(ids) if most is None else np.searchsorted(ids, most, side="right")
                 if first < last:
-                    table = file.read_row_group(group)
+                    table = file.read_row_group(group, columns=columns)
                     found = table.filter(pc.is_in(table["id"], value_set=wanted))
                     if found.num_rows:
                         yield found

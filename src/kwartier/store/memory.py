@@ -3,12 +3,14 @@
 The state that a day leaves (:data:`~kwartier.model.STATE`) has parts of the days before it: the largest quarter so far, a mean,
 and after a day without readings the last register from before. Of ids of which something was erased the rows of later days are
 written again without such parts, as if nothing had been known of the meter until then; volumes, qualities and all other rows
-stay as they are. Each step may be the last one of its process, as in :mod:`kwartier.store.erase`.
+stay as they are, and copies of months that remember go. Each step may be the last one of its process, as in
+:mod:`kwartier.store.erase`.
 """
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +21,7 @@ from kwartier.errors import SecurityError, StateError
 from kwartier.store.erase import KEPT, MAX_TRIES, Reached, Step, onward
 from kwartier.store.files import FileKeys, Files
 from kwartier.store.log import Log
+from kwartier.store.months import Months
 from kwartier.store.rewrite import SORTED, TRANSACTION, Rewriter
 from kwartier.store.rows import Integers, Mask
 from kwartier.store.schema import CHANNELS, VALIDATED
@@ -44,12 +47,14 @@ class Memory:
     def __init__(self, folder: Path, keys: FileKeys | None = None, reached: Reached = onward) -> None:
         self._log = Log(folder, encrypted=keys is not None, kind=VALIDATED)
         self._files = Files(self._log.root, keys, VALIDATED)
+        self._months = Months(folder, keys, VALIDATED)
         self._rewriter = Rewriter(folder, keys, VALIDATED)
         self._reached = reached
 
     def forget(self, later: Sequence[Later]) -> int:
         """Write what remembers again; how many files were replaced. Raises ``StateError`` store-busy."""
         self._log.refresh()
+        self._drop_copies(later)
         return sum(self._rewrite(day, known) for day in sorted(self._log.days()) if (known := _on(day, later)))
 
     def days(self, later: Sequence[Later]) -> list[date]:
@@ -65,9 +70,21 @@ class Memory:
             alive, known = set(self._log.paths(day)), _on(day, later)
             for path in sorted((self._log.root / f"day={day}").glob("*.parquet")):
                 name = f"{path.parent.name}/{path.name}"
-                if name not in alive and self._may_remember(name, known):
+                if name not in alive and _may(partial(self._remembers, name, known)):
                     found.append(name)
-        return found
+        copies = sorted(self._months.files.root.glob("month=*/*.parquet"))
+        names = [f"{path.parent.name}/{path.name}" for path in copies]
+        return found + [name for name in names if _may(partial(self._copy_remembers, name, later))]
+
+    def _drop_copies(self, later: Sequence[Later]) -> None:
+        for month in self._months.months():
+            parts = self._months.page(month).parts
+            going = {
+                name for name, files in parts.items() if any(self._copy_remembers(one.path, later) for one in files)
+            }
+            if going:
+                self._months.drop(month, going)
+        self._reached(Step.COPIES_GONE)
 
     def _rewrite(self, day: date, known: Mapping[int, int]) -> int:
         for _ in range(MAX_TRIES):
@@ -86,16 +103,19 @@ class Memory:
         raise StateError("store-busy", f"the files of {day} were changed by others {MAX_TRIES} times")
 
     def _remembers(self, path: str, known: Mapping[int, int]) -> bool:
-        table = self._files.find(path, min(known), max(known), COLUMNS)
-        return table is not None and bool(_remembering(table, known).any())
+        tables = self._files.among(path, np.array(sorted(known), np.int64), COLUMNS)
+        return any(bool(_remembering(table, known).any()) for table in tables)
 
-    def _may_remember(self, path: str, known: Mapping[int, int]) -> bool:
-        try:
-            return self._remembers(path, known)
-        except SecurityError as error:
-            return error.code != "no-day-key"  # without its key nobody can look into it ever again
-        except StateError as error:
-            return error.code != "lost-file"
+    def _copy_remembers(self, path: str, later: Sequence[Later]) -> bool:
+        ids = np.array(sorted({one.id for one in later}), np.int64)
+        for table in self._months.files.among(path, ids, [*COLUMNS, "day"]):
+            days = table["day"].to_numpy().astype("datetime64[D]")
+            for day in np.unique(days).tolist():
+                known = _on(day, later)
+                rows = table.filter(pyarrow.array(days == np.datetime64(day)))
+                if known and _remembering(rows, known).any():
+                    return True
+        return False
 
     def _without(self, path: str, known: Mapping[int, int]) -> tuple[str, int]:
         """The same rows in a new file, and its size."""
@@ -106,6 +126,16 @@ class Memory:
     def _pieces(self, path: str, known: Mapping[int, int]) -> Iterator[pyarrow.Table]:
         for piece in self._files.pieces(path):
             yield _forgotten(piece, known) if _remembering(piece, known).any() else piece
+
+
+def _may(remembers: Callable[[], bool]) -> bool:
+    """Whether a file remembers, or cannot be looked into."""
+    try:
+        return remembers()
+    except SecurityError as error:
+        return error.code != "no-day-key"  # without its key nobody can look into it ever again
+    except StateError as error:
+        return error.code != "lost-file"
 
 
 def _on(day: date, later: Sequence[Later]) -> dict[int, int]:

@@ -1,25 +1,27 @@
 """Segments: some days of a month in files sorted by id and day, so that a look-up of many days opens few files.
 
-They are copies of the latest versions, made for speed; the raw table stays the truth. A page for each month says which raw file
-of which day a segment was made from. A day whose raw files are others by now is read from these: a segment is never wrong,
-only unused.
+They are copies of the latest rows of a table, made for speed; the table stays the truth. A page for each month says which file
+of which day a segment was made from. A day whose files are others by now is read from these: a segment is never wrong, only
+unused.
 """
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow
+import pyarrow.compute as pc
 
 from kwartier.disk import write_whole
 from kwartier.store.files import FileKeys, Files
 from kwartier.store.rows import Integers
+from kwartier.store.schema import RAW, TableKind
 
-MONTHS = "months"
 ROW_GROUP = 1_000
 FILE_ROWS = 100_000
 """Rows of one file: with more its footer alone would take longer to read than the rows."""
@@ -39,20 +41,27 @@ class Page:
     """What there is of one month."""
 
     raw: Mapping[date, str] = field(default_factory=dict)
-    """The raw file that each day was taken from."""
+    """The file of the table that each day was taken from."""
     segment: Mapping[date, str] = field(default_factory=dict)
     """Where each day is."""
     parts: Mapping[str, list[Part]] = field(default_factory=dict)
     """The files of each segment."""
 
 
+class Copied(NamedTuple):
+    """The files of a segment, and the days that are to be read of it."""
+
+    parts: Sequence[Part]
+    days: list[date]
+
+
 class Months:
-    """The pages and segments under ``folder``."""
+    """The pages and segments of a table under ``folder``."""
 
     __slots__ = ("_files", "_pages")
 
-    def __init__(self, folder: Path, keys: FileKeys | None) -> None:
-        self._files = Files(folder / MONTHS, keys)
+    def __init__(self, folder: Path, keys: FileKeys | None, kind: TableKind = RAW) -> None:
+        self._files = Files(folder / kind.segments, keys, kind)
         self._pages: dict[date, tuple[tuple[int, int], Page]] = {}
 
     @property
@@ -105,33 +114,49 @@ class Months:
                 parts.append(Part(path=path, lowest=int(ids[0]), highest=int(ids[-1])))
         return name, parts
 
-    def find(self, page: Page, segment: str, ids: Integers) -> list[pyarrow.Table]:
-        """The row groups of a segment that may hold some of ``ids`` (ascending)."""
-        found = []
-        for part in page.parts[segment]:
+    def covering(self, days: Mapping[date, Sequence[str]]) -> list[Copied]:
+        """Of some days with their present files those that are in segments."""
+        found: dict[str, Copied] = {}
+        for day, paths in days.items():
+            page = self.page(day)
+            if covered(page, day, paths):
+                name = page.segment[day]
+                found.setdefault(name, Copied(page.parts[name], [])).days.append(day)
+        return list(found.values())
+
+    def among(self, copied: Copied, ids: Integers) -> Iterator[pyarrow.Table]:
+        """The rows of some days of a segment that are of some ids (ascending)."""
+        wanted = pyarrow.array(copied.days, pyarrow.date32())
+        for part in copied.parts:
             within = ids[np.searchsorted(ids, part.lowest) : np.searchsorted(ids, part.highest, side="right")]
             if len(within):
-                table = self._files.find(part.path, int(within[0]), int(within[-1]))
-                found += [] if table is None else [table]
-        return found
+                for table in self._files.among(part.path, within):
+                    yield table.filter(pc.is_in(table["day"], value_set=wanted))
 
     def forget(self, day: date) -> None:
-        """The segment with the day goes: its other days are read from their raw files until a rewrite makes another."""
+        """The segment with the day goes: its other days are read from the table until a rewrite makes another.
+
+        With the first day of a month all of its segments go: their files are under the key of that day, which may go, too.
+        """
         page = self.page(day)
-        name = page.segment.get(day)
-        if name is None:
-            return
-        others = {one for one, segment in page.segment.items() if segment != name}
+        going = page.parts.keys() if day.day == 1 else page.parts.keys() & {page.segment.get(day)}
+        if going:
+            self.drop(day.replace(day=1), going)
+
+    def drop(self, month: date, going: Set[str]) -> None:
+        """Some segments of a month go."""
+        page = self.page(month)
+        others = {one for one, segment in page.segment.items() if segment not in going}
         # The page first: whoever is stopped in between leaves files that no page names, and no page without its files.
         self.write(
-            day.replace(day=1),
+            month,
             Page(
                 raw={one: page.raw[one] for one in others},
                 segment={one: page.segment[one] for one in others},
-                parts={segment: parts for segment, parts in page.parts.items() if segment != name},
+                parts={segment: parts for segment, parts in page.parts.items() if segment not in going},
             ),
         )
-        for part in page.parts[name]:
+        for part in (one for segment in going for one in page.parts[segment]):
             self._files.remove(part.path)
 
     def used(self) -> set[str]:
@@ -156,5 +181,5 @@ def _read(path: Path) -> Page:
 
 
 def covered(page: Page, day: date, raw: Sequence[str]) -> bool:
-    """Whether the segment of a day was made from its present raw files."""
+    """Whether the segment of a day was made from its present files."""
     return len(raw) == 1 and page.raw.get(day) == raw[0]

@@ -6,7 +6,7 @@ The gate alone may import this: no value leaves the store but through a grant.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, timedelta
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,7 +20,7 @@ from kwartier.store.ahead import ahead
 from kwartier.store.columns import side_of
 from kwartier.store.files import FileKeys, Files
 from kwartier.store.log import Log
-from kwartier.store.months import Months, covered
+from kwartier.store.months import Months
 from kwartier.store.pins import Pins
 from kwartier.store.rows import Bytes2, Integers, Mask, registers_of
 from kwartier.store.schema import CHANNELS
@@ -57,26 +57,16 @@ class Reader:
             return
         self._log.look()
         wanted = np.unique(np.array(ids, np.int64))
+        there, days = self._log.days(), (start + timedelta(days=number) for number in range((end - start).days))
+        paths = {day: there.get(day, []) for day in islice(days, MAX_DAYS)}
+        segments = self._months.covering(paths)
+        copied = {day for one in segments for day in one.days}
         found: list[pyarrow.Table] = []
-        segments: dict[tuple[date, str], list[date]] = {}
-        for number in range(min((end - start).days, MAX_DAYS)):
-            day = start + timedelta(days=number)
-            raw, page = self._log.days().get(day, []), self._months.page(day)
-            if covered(page, day, raw):
-                segments.setdefault((day.replace(day=1), page.segment[day]), []).append(day)
-            else:
-                tables = [table for path in raw if (table := self._find(path, wanted)) is not None]
-                found += [with_day(table, day) for table in tables]
-        for (month, name), within in segments.items():
-            days = pyarrow.array(within, pyarrow.date32())
-            for table in self._months.find(self._months.page(month), name, wanted):
-                rows = _of(table, wanted)
-                found.append(rows.filter(pc.is_in(rows["day"], value_set=days)))
+        for day in (one for one in paths if one not in copied):
+            found += [with_day(table, day) for path in paths[day] for table in self._files.among(path, wanted)]
+        for one in segments:
+            found += self._months.among(one, wanted)
         yield from stacks(found)
-
-    def _find(self, path: str, wanted: Integers) -> pyarrow.Table | None:
-        table = self._files.find(path, int(wanted[0]), int(wanted[-1]))
-        return None if table is None else _of(table, wanted)
 
     def scan(self, day: date, picked: Picked | None = None) -> Iterator[Stack]:
         """The latest readings of every id for one local day, or those that are picked, a row group of the files at a time."""
@@ -115,10 +105,6 @@ class Reader:
         self._log.look()
         found = [self._files.read(path, ["id"])["id"].to_numpy() for path in self._log.paths(day)]
         return np.concatenate(found) if found else np.zeros(0, np.int64)
-
-
-def _of(table: pyarrow.Table, wanted: Integers) -> pyarrow.Table:
-    return table.filter(pc.is_in(table["id"], value_set=pyarrow.array(wanted)))
 
 
 def stacks(parts: Sequence[pyarrow.Table]) -> Iterator[Stack]:

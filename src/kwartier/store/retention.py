@@ -178,9 +178,10 @@ def is_dropping(folder: Path, day: date) -> bool:
 
 def vacuum(folder: Path, keys: FileKeys | None, wall: Callable[[], float] = time.time) -> Forgotten:
     """Remove files that neither a table nor a pin needs and that are older than :data:`GRACE_S`. ``wall``: UTC seconds."""
-    months = Months(folder, keys)
-    places = [(months.files.root, "month", months.used())]
+    places = []
     for kind in KINDS:
+        months = Months(folder, keys, kind)
+        places.append((months.files.root, "month", months.used()))
         log = Log(folder, encrypted=keys is not None, kind=kind)
         log.refresh()
         known = {path for paths in log.days().values() for path in paths}

@@ -49,15 +49,14 @@ class Rewriter:
         self._kind = kind
         self._log = Log(folder, encrypted=keys is not None, kind=kind)
         self._files = Files(self._log.root, keys, kind)
-        self._months = Months(folder, keys)
+        self._months = Months(folder, keys, kind)
 
     def rewrite(self, before: date) -> Rewritten:
         """Rewrite what there is of the local days before ``before``."""
         self._log.refresh()
         days = sorted(day for day in self._log.days() if day < before)
         made = sum(self.day(day) for day in days)
-        months = _months(days) if self._kind.has_segments else []
-        return Rewritten(days=made, segmented=sum(self._month(month, before) for month in months))
+        return Rewritten(days=made, segmented=sum(self._month(month, before) for month in _months(days)))
 
     def day(self, day: date) -> bool:
         """Make one file of a day, whether that was needed and nobody else was quicker."""
@@ -131,7 +130,7 @@ class Rewriter:
                     continue
                 here = table["id"].to_numpy()
                 table = table.filter(pyarrow.array((here >= lowest) & (here <= highest)))
-                found.append(latest(with_day(table, day_of(path))) if latest_only else table)
+                found.append(latest(with_day(table, day_of(path), self._kind), self._kind) if latest_only else table)
             order = "day" if latest_only else self._kind.newest
             yield pyarrow.concat_tables(found).sort_by([("id", "ascending"), (order, "ascending")])
 

@@ -76,8 +76,8 @@ class TableKind:
     """Rows; what is read of a file at once."""
     page_bytes: int
     """Above which a column of a row group is compressed in several pieces."""
-    has_segments: bool
-    """Whether days are copied into segments of months."""
+    segments: str
+    """The folder of the segments into which its days are copied (:mod:`kwartier.store.months`)."""
 
     @property
     def table(self) -> pyarrow.Schema:
@@ -94,7 +94,7 @@ RAW = TableKind(
     dictionary=("status", "clock_status", "batch", *(f"missing_{channel}" for channel in CHANNELS)),
     row_group=5_000,
     page_bytes=1 << 20,
-    has_segments=True,
+    segments="months",
 )
 VALIDATED = TableKind(
     folder="validated",
@@ -108,6 +108,6 @@ VALIDATED = TableKind(
     ),
     row_group=5_000,  # fewer cost footers, more leave the cache of a core
     page_bytes=4 << 20,  # one piece, which is read a fifth faster than two
-    has_segments=False,
+    segments="validated-months",
 )
 KINDS = (RAW, VALIDATED)

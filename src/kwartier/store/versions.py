@@ -7,21 +7,21 @@ import numpy.typing as npt
 import pyarrow
 
 from kwartier.store.rows import Integers
-from kwartier.store.schema import FILE_SCHEMA
+from kwartier.store.schema import RAW, TableKind
 
 Picked = tuple[Integers, Integers]
 """Ids, ascending, and one version of each."""
 
 
-def with_day(table: pyarrow.Table, day: date) -> pyarrow.Table:
+def with_day(table: pyarrow.Table, day: date, kind: TableKind = RAW) -> pyarrow.Table:
     """The rows of a file, each with the local day that the file is of."""
     column = pyarrow.repeat(pyarrow.scalar(day, pyarrow.date32()), table.num_rows)
-    return table.select(FILE_SCHEMA.names).append_column("day", column)
+    return table.select(kind.columns.names).append_column("day", column)
 
 
-def latest(table: pyarrow.Table) -> pyarrow.Table:
-    """The last version of each day and id, in the order of days and ids; the rows have their days."""
-    ids, versions = table["id"].to_numpy(), table["version"].to_numpy()
+def latest(table: pyarrow.Table, kind: TableKind = RAW) -> pyarrow.Table:
+    """The newest row of each day and id, in the order of days and ids; the rows have their days."""
+    ids, versions = table["id"].to_numpy(), table[kind.newest].to_numpy()
     days = table["day"].cast(pyarrow.int32()).to_numpy()
     if (ids[1:] > ids[:-1]).all() and (days[1:] == days[:-1]).all():  # as a rewrite leaves them
         return table

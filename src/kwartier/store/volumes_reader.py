@@ -16,17 +16,24 @@ import numpy as np
 import pyarrow
 import pyarrow.compute as pc
 
+from kwartier.errors import InputError
 from kwartier.model import STATE, Volumes
 from kwartier.store.columns import rows_of, side_of
 from kwartier.store.files import FileKeys, Files, Opened
 from kwartier.store.log import Log
+from kwartier.store.months import Months
 from kwartier.store.pins import Pins
 from kwartier.store.rows import Integers, Mask
 from kwartier.store.schema import CHANNELS, QUALITIES, VALIDATED
 from kwartier.store.versions import Picked, is_last
 
+EPOCH = date(1970, 1, 1)
 MAX_DAYS = 400
 """Local days in one look-up."""
+FEW = 1_000
+"""With so many ids a month of them is no longer held at once: each day is read by itself."""
+Runs = Mapping[date, int | None]
+"""Local days, and the run of validation that each is asked for as of; None: the latest there is."""
 MAX_OPEN = 8
 """Files that a worker keeps open: a day that was rewritten has one."""
 WORK_COLUMNS = ["id", *CHANNELS, *QUALITIES.values()]
@@ -108,6 +115,7 @@ class VolumesReader:
         self._log = Log(folder, encrypted=keys is not None, kind=VALIDATED)
         self._files = Files(self._log.root, keys, VALIDATED)
         self._pins = Pins(folder, VALIDATED)
+        self._months = Months(folder, keys, VALIDATED)
 
     @property
     def version(self) -> int:
@@ -161,17 +169,48 @@ class VolumesReader:
                 if chosen.any():
                     yield from decode(day, piece if chosen.all() else piece.filter(pyarrow.array(chosen)))
 
-    def look_up(self, ids: Sequence[int], start: date, end: date, run: int | None = None) -> Iterator[Volumes]:
-        """The volumes of some ids for the local days from ``start`` to before ``end``, by day."""
+    def look_up(self, ids: Sequence[int], runs: Runs) -> Iterator[Volumes]:
+        """The volumes of some ids for some local days, each as of a run, by day."""
         self._log.look()
         there, wanted = self._log.days(), np.unique(np.array(ids, np.int64))
-        for number in range(min((end - start).days, MAX_DAYS)):
-            day = start + timedelta(days=number)
-            found = [table for path in there.get(day, ()) for table in self._files.among(path, wanted)]
+        days = sorted(runs)[:MAX_DAYS]
+        copied = self._copied(wanted, {day: runs[day] for day in days}) if len(wanted) <= FEW else {}
+        for day in days:
+            found = copied.get(day)
+            if found is None:
+                found = [table for path in there.get(day, ()) for table in self._files.among(path, wanted)]
             if found:
                 table = pyarrow.concat_tables(found)
-                latest = _latest(table["id"].to_numpy(), table["run"].to_numpy(), run)
+                latest = _latest(table["id"].to_numpy(), table["run"].to_numpy(), runs[day])
                 yield from decode(day, table.filter(pyarrow.array(latest)))
+
+    def qualities(self, ids: Sequence[int], day: date, quarters: int, run: int | None = None) -> Iterator[Volumes]:
+        """How the quarters of some ids came about on a day, which has so many: no energy leaves the disk, and no state.
+
+        Raises ``InputError`` bad-day.
+        """
+        self._log.look()
+        wanted, columns = np.unique(np.array(ids, np.int64)), ["id", "run", *QUALITIES.values()]
+        found = [one for path in self._log.paths(day) for one in self._files.among(path, wanted, columns)]
+        if not found:
+            return
+        table = pyarrow.concat_tables(found)
+        told = {size for name in QUALITIES.values() for size in pc.unique(pc.binary_length(table[name])).to_pylist()}
+        if told - {None, quarters}:
+            raise InputError("bad-day", f"what is stored of {day} has not {quarters} quarters")
+        latest = _latest(table["id"].to_numpy(), table["run"].to_numpy(), run)
+        yield from decode(day, table.filter(pyarrow.array(latest)), quarters)
+
+    def _copied(self, wanted: Integers, runs: Runs) -> dict[date, list[pyarrow.Table]]:
+        """The rows of those days whose segments have all that is asked for: nothing of a later run, which would hide it."""
+        there, copied = self._log.days(), dict[date, list[pyarrow.Table]]()
+        for segment in self._months.covering({day: there.get(day, ()) for day in runs}):
+            copied |= {day: [] for day in segment.days}
+            for table in self._months.among(segment, wanted):
+                numbers = table["day"].cast(pyarrow.int32()).to_numpy()
+                for number in np.unique(numbers).tolist():
+                    copied[EPOCH + timedelta(days=number)].append(table.filter(pyarrow.array(numbers == number)))
+        return {day: found for day, found in copied.items() if not any(_is_past(one, runs[day]) for one in found)}
 
     def work(
         self, day: date, run: int | None = None, only: Integers | None = None
@@ -231,6 +270,11 @@ def _latest(ids: Integers, runs: Integers, run: int | None) -> Mask:
     return within
 
 
+def _is_past(table: pyarrow.Table, run: int | None) -> bool:
+    """Whether some rows are of a later run."""
+    return run is not None and bool((table["run"].to_numpy() > run).any())
+
+
 def _of(ids: Integers, wanted: Mask, only: Integers | None) -> Mask:
     """Those of the wanted rows that are of some ids."""
     if only is None or np.array_equal(ids[wanted], only):  # as it mostly is
@@ -238,9 +282,15 @@ def _of(ids: Integers, wanted: Mask, only: Integers | None) -> Mask:
     return wanted & np.isin(ids, only)
 
 
-def decode(day: date, table: pyarrow.Table) -> Iterator[Volumes]:
-    """Rows, each the only one of its id, as volumes in the order of ids; days of unequal length come apart."""
-    lengths = pc.list_value_length(table[CHANNELS[0]]).to_numpy()
+def decode(day: date, table: pyarrow.Table, quarters: int = 0) -> Iterator[Volumes]:
+    """Rows, each the only one of its id, as volumes in the order of ids; days of unequal length come apart.
+
+    Energies and states are as far as they were read; ``quarters``: of the day, for who reads no energy.
+    """
+    there = set(table.column_names)
+    lengths = np.full(table.num_rows, quarters)
+    if CHANNELS[0] in there:
+        lengths = pc.list_value_length(table[CHANNELS[0]]).to_numpy()
     for length in np.unique(lengths).tolist():
         chosen = lengths == length
         rows = (table if chosen.all() else table.filter(pyarrow.array(chosen))).combine_chunks()
@@ -252,7 +302,7 @@ def decode(day: date, table: pyarrow.Table) -> Iterator[Volumes]:
         yield Volumes(
             day=day,
             ids=ids,
-            energy_wh={name: rows_of(rows[name], count) for name in CHANNELS},
+            energy_wh={name: rows_of(rows[name], count) for name in CHANNELS if name in there},
             quality={name: side_of(rows[column], count, length) for name, column in QUALITIES.items()},
-            state={name: rows[name].to_numpy() for name in STATE},
+            state={name: rows[name].to_numpy() for name in STATE if name in there},
         )

@@ -49,7 +49,7 @@ meters = Table(
     Column("suite", Integer, nullable=False),
     Column("mechanism", Integer, nullable=False),
     Column("policy", String(32), nullable=False),
-    Column("cell", String(64), nullable=False),
+    Column("cell", String(64), nullable=False, index=True),
     PrimaryKeyConstraint("meter", "known_at", "valid_from"),
     sqlite_with_rowid=False,
 )

@@ -265,7 +265,7 @@ class Search:
 
     def _open(self, path: Path) -> pyarrow.Table | None:
         name = f"{path.parent.name}/{path.name}"
-        if VALIDATED.folder in path.parts:
+        if {VALIDATED.folder, VALIDATED.segments} & set(path.parts):
             name = f"{VALIDATED.below}/{name}"
         attempts: list[Any] = [None]
         if self.keys:

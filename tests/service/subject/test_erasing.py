@@ -86,7 +86,7 @@ def shown(home: Home, number: int) -> set[date]:
         assert bool(set(reader.ids(day).tolist()) & set(ids)) == wanted
         made = volumes.heads(day, None).ids
         assert bool(set(made.tolist()) & set(ids)) == wanted
-        assert bool([one for one in volumes.look_up(np.array(ids), day, None) if len(one)]) == wanted
+        assert bool([one for one in volumes.look_up({day: np.array(ids)}, {day: None}) if len(one)]) == wanted
         everyone = VolumesReader(home.store_folder, home.day_keys).heads(day).ids
         source, pieces = volumes.work(day, None, everyone)
         assert sorted(i for piece in pieces for i in source.read(piece)["id"].to_pylist() if i) == made.tolist()

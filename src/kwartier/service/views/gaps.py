@@ -165,7 +165,8 @@ def of_cohort(
     cohorts, members = _members(home, key, day)
     ids = sorted(Ids(home.engine).known(members).values())
     gaps, counted = runs.gaps(run, ids), Covered(home.settings.timezone, cohorts)
-    for volumes, links in grant.look_up_volumes(ids, day, day + ONE_DAY, run.run) if ids else ():
+    quarters = hours_of(day, home.settings.timezone).quarters
+    for volumes, links in grant.look_up_qualities(ids, day, quarters, run.run) if ids else ():
         counted.add(volumes, links, why_of([gaps.get(one) for one in volumes.ids.tolist()]))
     found = [(one.key, one.meters, one.counts) for one in counted.cohorts() if one.key == key]
     return _of_hours(home, key.axis, day, found, minimum=0)
