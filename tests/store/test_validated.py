@@ -24,10 +24,9 @@ from kwartier.store.log import Log
 from kwartier.store.pins import Pins
 from kwartier.store.retention import vacuum
 from kwartier.store.rewrite import Rewriter
-from kwartier.store.rows import Integers
 from kwartier.store.schema import CHANNELS, QUALITIES, VALIDATED
 from kwartier.store.validated import in_groups, run_of, transaction
-from kwartier.store.volumes_reader import FEW, MAX_OPEN, Piece, VolumesReader, VolumesSource
+from kwartier.store.volumes_reader import MAX_OPEN, Piece, VolumesReader, VolumesSource
 from tests.store.entries import entry, readings
 from tests.store.test_reader import DAYS, Keys
 from tests.store.volumes import ONE_DAY, rows, volumes
@@ -267,59 +266,6 @@ def test_a_day_is_shown_as_of_a_run_before_and_after_rewrites(
         else:
             store.append(9, DAY, [], part=rewritten)
             assert Rewriter(tmp_path, keys, VALIDATED).rewrite(LATER).days == 0
-
-
-@pytest.mark.parametrize("keys", [None, Keys()])
-def test_days_of_a_month_are_looked_up_in_a_segment_unless_an_earlier_run_is_asked_for(
-    tmp_path: Path, keys: Keys | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    days = [date(2026, 11, 1) + n * ONE_DAY for n in range(6)]
-    store, runs = Validated(tmp_path, keys), dict[date, list[Volumes]]()
-    for number, day in enumerate(days):
-        runs[day] = [volumes(day, IDS, seed=1), volumes(day, [3], seed=2)]
-        store.append(2 * number + 1, day, [runs[day][0]])
-        store.append(2 * number + 2, day, [runs[day][1]])
-    assert Rewriter(tmp_path, keys, VALIDATED).rewrite(LATER).segmented == 6
-    opened: list[str] = []
-    among = Files.among
-
-    def counted(self: Files, path: str, ids: Integers) -> Iterator[pyarrow.Table]:
-        opened.append(path)
-        return among(self, path, ids)
-
-    monkeypatch.setattr(Files, "among", counted)
-    reader, copies = VolumesReader(tmp_path, keys), "month=2026-11/"
-
-    def shown(number: int, ids: list[int]) -> dict[tuple[date, int], tuple[object, ...]]:
-        both = {**rows([runs[days[number]][0]]), **rows([runs[days[number]][1]])}
-        return {key: row for key, row in both.items() if key[1] in ids}
-
-    whole = {key: row for number in range(6) for key, row in shown(number, [3, -7]).items()}
-    asked: dict[date, int | None] = {day: 2 * number + 2 for number, day in enumerate(days)}
-    for as_of in (dict.fromkeys(days, None), asked, {**asked, days[2]: 99}):
-        opened.clear()
-        assert rows(list(reader.look_up([3, -7, 500], as_of))) == whole
-        assert [path.startswith(copies) for path in opened] == [True], "six days, one file"
-    # As of the first run of one day: of id 3 the segment has a later row, which would hide the earlier one.
-    opened.clear()
-    first = rows([runs[days[4]][0]])
-    assert rows(list(reader.look_up([3, -7], {**asked, days[4]: 9}))) == {
-        **whole, **{key: row for key, row in first.items() if key[1] in (3, -7)}
-    }  # fmt: skip  # one day is another
-    assert [path.startswith(copies) for path in opened] == [True, False]
-    opened.clear()
-    assert rows(list(reader.look_up([-7], {**asked, days[4]: 9}))) == {k: v for k, v in whole.items() if k[1] == -7}
-    assert len(opened) == 1, "of id -7 there is no later row"
-    # A day that has changed is read from its own files, and so is what would be too much at once.
-    store.append(20, days[0], [volumes(days[0], [-7], seed=9)])
-    opened.clear()
-    assert rows(list(reader.look_up([-7], dict.fromkeys(days[:2], None)))) == {
-        **rows([volumes(days[0], [-7], seed=9)]), **shown(1, [-7])
-    }  # fmt: skip  # likewise
-    assert sorted(path.startswith(copies) for path in opened) == [False, False, True]
-    opened.clear()
-    assert rows(list(reader.look_up([-7, *range(100, 100 + FEW)], {days[1]: None}))) == shown(1, [-7])
-    assert [path.startswith(copies) for path in opened] == [False]
 
 
 def told(whole: Volumes) -> tuple[list[int], dict[str, list[list[int]]]]:

@@ -23,13 +23,14 @@ ALIVE = b'{"state":"alive"}'
 
 
 @pytest.fixture
-def line(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, int]]:
-    """A server that is patient for moments only, and has few lines."""
+def line(home: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[tuple[str, int]]:
+    """A server that has few lines, and is patient for moments only unless a test says otherwise."""
+    patience_s = getattr(request, "param", SHORT_S)
     for module, name, value in (
-        (serving, "HEAD_S", SHORT_S),
-        (serving, "IDLE_S", SHORT_S),
+        (serving, "HEAD_S", patience_s),
+        (serving, "IDLE_S", patience_s),
         (serving, "MAX_LINES", 3),
-        (security, "BODY_S", SHORT_S),
+        (security, "BODY_S", patience_s),
     ):
         monkeypatch.setattr(module, name, value)
     with open_home(home) as opened, listening("127.0.0.1", 0) as own:
@@ -72,6 +73,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(line: tuple[str, int]) -> N
     assert b"content-security-policy" in found
 
 
+@pytest.mark.parametrize("line", [WAIT_S], indirect=True)
 def test_a_line_too_many_is_cut_and_the_others_are_not(line: tuple[str, int]) -> None:
     with ExitStack() as stack:
         peers = [stack.enter_context(socket.create_connection(line, WAIT_S)) for _ in range(6)]
