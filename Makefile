@@ -25,7 +25,7 @@ check: $(VENV)/.dev-installed $(VENV)/.kwartier-installed
 
 # At most 40 minutes: the full counts of kills, visits and fuzzed inputs.
 test-long: $(VENV)/.dev-installed $(VENV)/.kwartier-installed
-	$(BIN)/python -m pytest -n $(WORKERS) -m long -rs -q
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m long -rs -q
 
 bench: $(VENV)/.dev-installed $(VENV)/.kwartier-installed
 	$(BIN)/python -m bench $(ARGS)

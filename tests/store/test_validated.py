@@ -279,13 +279,13 @@ def test_how_quarters_came_about_is_shown_without_reading_an_energy(
     store, reader = Validated(tmp_path), VolumesReader(tmp_path)
     store.append(1, DAY, [volumes(DAY, range(5), measured=True)])
     asked: list[object] = []
-    read = pq.ParquetFile.read_row_group
+    read = pq.ParquetFile.read_row_groups
 
-    def noted(self: pq.ParquetFile, group: int, columns: list[str] | None = None) -> object:
+    def noted(self: pq.ParquetFile, groups: list[int], columns: list[str] | None = None) -> object:
         asked.append(columns)
-        return read(self, group, columns=columns)
+        return read(self, groups, columns=columns)
 
-    monkeypatch.setattr(pq.ParquetFile, "read_row_group", noted)
+    monkeypatch.setattr(pq.ParquetFile, "read_row_groups", noted)
     (whole,) = reader.qualities([3, 4, 7], DAY, 96)
     assert told(whole) == ([3, 4], {name: [[Quality.MEASURED] * 96] * 2 for name in CHANNELS})
     assert asked == [["id", "run", *QUALITIES.values()]]
@@ -315,13 +315,13 @@ def test_a_look_up_opens_the_row_groups_that_may_have_an_id(tmp_path: Path, monk
     for number in range(3):
         Validated(tmp_path).append(number + 1, DAY + number * ONE_DAY, [volumes(DAY + number * ONE_DAY, range(70))])
     opened: list[int] = []
-    read = pq.ParquetFile.read_row_group
+    read = pq.ParquetFile.read_row_groups
 
-    def counted(self: pq.ParquetFile, group: int, *args: object, **more: object) -> object:
-        opened.append(group)
-        return read(self, group, *args, **more)  # type: ignore[arg-type]  # as they came
+    def counted(self: pq.ParquetFile, groups: list[int], *args: object, **more: object) -> object:
+        opened.extend(groups)
+        return read(self, groups, *args, **more)  # type: ignore[arg-type]  # as they came
 
-    monkeypatch.setattr(pq.ParquetFile, "read_row_group", counted)
+    monkeypatch.setattr(pq.ParquetFile, "read_row_groups", counted)
     found = list(VolumesReader(tmp_path).look_up([8, 64, 1000, -3], {DAY + n * ONE_DAY: None for n in range(5)}))
     assert [(one.day, one.ids.tolist()) for one in found] == [(DAY + n * ONE_DAY, [8, 64]) for n in range(3)]
     assert opened == [1, 9] * 3

@@ -161,8 +161,8 @@ class Ids:
                 query = select(reading_ids).where(
                     reading_ids.c.year == year, reading_ids.c.meter.in_(meters[first : first + BATCH])
                 )
-                for row in connection.execute(query):
-                    found[Link(row.ean, row.meter, row.year)] = row.id
+                rows = connection.execute(query).all()
+                found.update((Link(row.ean, row.meter, row.year), row.id) for row in rows)
         return {one: found[one] for one in links if one in found}
 
 

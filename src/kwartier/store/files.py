@@ -23,6 +23,8 @@ from kwartier.store.rows import Integers
 from kwartier.store.schema import RAW, TableKind
 
 ZSTD_LEVEL = 3
+AT_ONCE = 100
+"""Row groups of which a few columns are read at once; with all columns these would be some 400 MB."""
 
 
 class FileKeys(Protocol):
@@ -116,18 +118,16 @@ class Files:
             return file.read_row_groups(groups, columns=columns) if groups else None
 
     def among(self, path: str, ids: Integers, columns: list[str] | None = None) -> Iterator[pyarrow.Table]:
-        """The rows of a file that are of some ids (ascending), a row group at a time."""
-        wanted = pyarrow.array(ids)
+        """The rows of a file that are of some ids (ascending), a row group at a time, or several where columns are few."""
+        wanted, at_once = pyarrow.array(ids), 1 if columns is None else AT_ONCE
         with self._refused(path):
             file = self._open(path)
-            for group, (least, most) in enumerate(_spans(file)):
-                first = 0 if least is None else np.searchsorted(ids, least)
-                last = len(ids) if most is None else np.searchsorted(ids, most, side="right")
-                if first < last:
-                    table = file.read_row_group(group, columns=columns)
-                    found = table.filter(pc.is_in(table["id"], value_set=wanted))
-                    if found.num_rows:
-                        yield found
+            groups = [group for group, span in enumerate(_spans(file)) if _may_be_in(ids, *span)]
+            for first in range(0, len(groups), at_once):
+                table = file.read_row_groups(groups[first : first + at_once], columns=columns)
+                found = table.filter(pc.is_in(table["id"], value_set=wanted))
+                if found.num_rows:
+                    yield found
 
     def keys_of(self, paths: Iterable[str]) -> dict[str, bytes] | None:
         """The key of each of some files, by their places in the store; None where nothing is encrypted."""
@@ -216,6 +216,13 @@ def _spans(file: pq.ParquetFile) -> Iterator[tuple[int | None, int | None]]:
     for group in range(file.metadata.num_row_groups):
         known = file.metadata.row_group(group).column(column).statistics
         yield (None, None) if known is None else (known.min, known.max)
+
+
+def _may_be_in(ids: Integers, least: int | None, most: int | None) -> bool:
+    """Whether some of these ids (ascending) lie in a span; None: it has no known end."""
+    first = 0 if least is None else np.searchsorted(ids, least)
+    last = len(ids) if most is None else np.searchsorted(ids, most, side="right")
+    return bool(first < last)
 
 
 def day_of(path: str) -> date:
