@@ -150,7 +150,7 @@ def _plant(folder: Path, kind: str, encrypted: str) -> None:
             _trace(opened, number)
         for table in KINDS:
             Rewriter(opened.store_folder, opened.day_keys, table).rewrite(TODAY)
-        assert list((opened.store_folder / "months").rglob("*.parquet")), "there are copies, too"
+            assert list((opened.store_folder / table.segments).rglob("*.parquet")), "there are copies, too"
 
 
 def _trace(home: Home, number: int) -> None:

@@ -113,7 +113,8 @@ def test_what_was_erased_is_in_no_byte_and_others_are_what_they_were(tmp_path: P
     places = search.anywhere()
     assert any(one.startswith("store/raw") for one in places)
     assert any(one.startswith("store/validated") for one in places)
-    assert any(one.startswith("store/months") for one in places)
+    for table in KINDS:
+        assert any(one.startswith(f"store/{table.segments}/") for one in places)
     assert kind != "sqlite" or "kwartier.db" in places or "kwartier.db-wal" in places
     with open_home(home) as opened:
         before = [every_value(opened, number) for number in range(3)]
