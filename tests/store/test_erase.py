@@ -19,6 +19,7 @@ from kwartier.store import erase as room
 from kwartier.store.erase import Doomed, Eraser, Step
 from kwartier.store.files import Files
 from kwartier.store.log import Log
+from kwartier.store.months import Months
 from kwartier.store.pins import Pins
 from kwartier.store.reader import Reader
 from kwartier.store.rewrite import Rewriter
@@ -224,3 +225,29 @@ def test_files_say_what_they_are_made_of(tmp_path: Path) -> None:
     ids = pq.read_table(tmp_path / "raw" / path, columns=["id"])["id"].to_numpy()
     assert (np.diff(ids) >= 0).all()
     assert Rewriter(tmp_path).rewrite(LATER).days == 0
+
+
+@pytest.mark.parametrize("keys", [None, Keys()])
+def test_a_segment_that_still_holds_what_a_day_was_before_goes_too(tmp_path: Path, keys: Keys | None) -> None:
+    days = [date(2026, 12, 1) + timedelta(days=number) for number in range(10)]
+    store, rewriter = Store(tmp_path, keys), Rewriter(tmp_path, keys)
+
+    def add(name: str, day: date, first_wh: int) -> None:
+        whole = readings(day, day + timedelta(days=1), first_wh=first_wh)
+        store.append(f"{name} {day}", [entry(identity, whole) for identity in (1, 2)])
+
+    for day in days[:5]:
+        add("night", day, 1)
+    assert rewriter.rewrite(date(2026, 12, 20)).segmented == 5
+    add("late", days[2], 7)
+    for day in days[5:]:
+        add("night", day, 1)
+    assert rewriter.rewrite(date(2026, 12, 20)).segmented == 6
+    months, eraser = Months(tmp_path, keys), Eraser(tmp_path, keys)
+    assert len(months.page(days[0]).parts) == 2
+    doomed = [Doomed(1, days[2], days[3])]
+    eraser.erase(doomed)
+    eraser.purge([days[2]], now=0)
+    assert eraser.left(doomed) == []
+    found = {i for stack in Reader(tmp_path, keys).look_up([1, 2], days[2], days[3]) for i in stack.ids.tolist()}
+    assert found == {2}

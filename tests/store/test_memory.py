@@ -110,6 +110,9 @@ def test_a_copy_that_cannot_be_looked_into_may_remember(tmp_path: Path) -> None:
     assert name not in Memory(tmp_path).left(LATER)
     path.write_bytes(b"half a file")
     assert name in Memory(tmp_path).left(LATER)
+    assert Memory(tmp_path).left([Later(3, date(2026, 4, 1), UNTIL)]) == [], "of a month that is over before"
+    Memory(tmp_path).forget(LATER)
+    assert not path.exists()
 
 
 def test_a_pinned_version_remembers(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from kwartier.store.files import Files
 from kwartier.store.rewrite import Rewriter
 from kwartier.store.rows import Integers
 from kwartier.store.schema import VALIDATED
-from kwartier.store.volumes_reader import FEW, VolumesReader
+from kwartier.store.volumes_reader import FEW, FEW_A_DAY, VolumesReader
 from tests.store.test_reader import Keys
 from tests.store.volumes import ONE_DAY, rows, volumes
 
@@ -92,5 +92,22 @@ def test_a_day_that_changed_is_read_from_its_files(month: Month) -> None:
 
 
 def test_many_ids_are_read_day_by_day(month: Month) -> None:
-    assert month.look_up([-7, *range(100, 100 + FEW)], {DAYS[1]: None}) == stored(DAYS[1], [-7])
+    some = [-7, *range(100, 99 + FEW_A_DAY)]
+    assert month.look_up(some, {DAYS[1]: None}) == stored(DAYS[1], [-7])
+    assert month.were_copies == [True]
+    assert month.look_up([*some, 99], {DAYS[1]: None}) == stored(DAYS[1], [-7])
     assert month.were_copies == [False]
+    assert len(month.look_up([-7, *range(100, 100 + FEW)], dict.fromkeys(DAYS, None))) == len(DAYS)
+    assert month.were_copies == [False] * len(DAYS)
+
+
+@pytest.mark.parametrize("what", ["gone", "broken"])
+def test_a_segment_that_cannot_be_read_is_not_used(month: Month, what: str) -> None:
+    (path,) = (month.folder / VALIDATED.segments).rglob("*.parquet")
+    if what == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(b"half a file")
+    found = month.look_up([TWICE, -7], LATEST)
+    assert found == {key: row for day in DAYS for key, row in stored(day, [TWICE, -7]).items()}
+    assert month.were_copies == [True] + [False] * len(DAYS)

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -66,14 +67,24 @@ def test_dropped_days_are_gone_with_their_copies_and_keys(tmp_path: Path) -> Non
 
 
 class Real(Forgetting):
-    """Of a day whose key was forgotten nothing opens, until it has another."""
+    """Of a day whose key was forgotten nothing opens, not even when it has another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gone: set[date] = set()
+        self.times: Counter[date] = Counter()
 
     def file_key(self, day: date, path: str, *, new: bool) -> bytes:
-        if new and day in self.forgotten:
-            self.forgotten.remove(day)
-        if day in self.forgotten:
+        if new:
+            self.gone.discard(day)
+        if day in self.gone:
             raise SecurityError("no-day-key", f"{day}")
-        return super().file_key(day, path, new=new)
+        return bytes([self.times[day]]) + super().file_key(day, path, new=new)[1:]
+
+    def forget(self, day: date) -> None:
+        super().forget(day)
+        self.times[day] += 1
+        self.gone.add(day)
 
 
 def test_a_month_of_which_the_first_day_goes_is_read_from_its_days_until_it_has_segments_again(tmp_path: Path) -> None:
@@ -89,6 +100,22 @@ def test_a_month_of_which_the_first_day_goes_is_read_from_its_days_until_it_has_
     assert {day: held(tmp_path, day, range(4), keys) for day in days[1:10]} == {day: before[day] for day in days[1:10]}
     assert Rewriter(tmp_path, keys).rewrite(days[10]).segmented == 9
     assert {day: held(tmp_path, day, range(4), keys) for day in days[1:10]} == {day: before[day] for day in days[1:10]}
+
+
+def test_a_key_that_is_forgotten_twice_leaves_no_segment_that_nobody_can_read(tmp_path: Path) -> None:
+    keys = Real()
+    for day in DAYS:
+        fill(tmp_path, day, batches=1, count=4, keys=keys)
+    Rewriter(tmp_path, keys).rewrite(LATER)
+    before = held(tmp_path, DAYS[3], range(4), keys)
+    with Pins(tmp_path).held(Log(tmp_path, encrypted=True), "job", now=0, seconds=100):
+        Retention(tmp_path, keys).drop(DAYS[1])
+        for _ in range(2):
+            assert Retention(tmp_path, keys).proofs(now()) == [], "the pin needs the files"
+            assert Months(tmp_path, keys).page(FIRST).segment == {}
+            assert Rewriter(tmp_path, keys).rewrite(LATER).segmented == 5
+            assert held(tmp_path, DAYS[3], range(4), keys) == before
+    assert keys.times[FIRST] == 2
 
 
 def test_vacuum_removes_what_nothing_points_to_once_it_is_old(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from kwartier.store.months import Months
 from kwartier.store.reader import Reader
 from kwartier.store.rewrite import Rewriter, Rewritten, stretches
 from kwartier.store.rows import Integers
+from kwartier.store.schema import RAW
 from tests.store.entries import entry, readings
 from tests.store.test_reader import Keys
 
@@ -185,7 +186,41 @@ def test_a_day_that_changed_is_not_read_from_its_segment(tmp_path: Path) -> None
     # One day is too few for a segment of its own; when the month is over all its days are in one.
     assert Rewriter(tmp_path).rewrite(LATER) == Rewritten(days=1, segmented=0)
     assert held(tmp_path, days[2], range(4))[1] == (9 + 96 * 7, 2)
-    assert Rewriter(tmp_path).rewrite(date(2027, 1, 20)).segmented == 5
-    page = Months(tmp_path, None).page(days[0])
-    assert len(page.parts) == 1
+    more = [days[-1] + timedelta(days=number) for number in range(1, 6)]
+    for day in more:
+        fill(tmp_path, day, batches=1, count=4)
+    assert Rewriter(tmp_path).rewrite(LATER).segmented == 6
+    assert len(Months(tmp_path, None).page(days[0]).parts) == 2
+    assert Rewriter(tmp_path).rewrite(date(2027, 1, 20)).segmented == 10
+    assert len(Months(tmp_path, None).page(days[0]).parts) == 1
     assert held(tmp_path, days[2], range(4))[1] == (9 + 96 * 7, 2)
+    # And not again for a day that changes; for five.
+    for number, day in enumerate(more, 1):
+        assert Rewriter(tmp_path).rewrite(date(2027, 1, 20)).segmented == 0
+        Store(tmp_path).append(f"late {day}", [entry(2, readings(day, day + timedelta(days=1), first_wh=11))])
+        assert held(tmp_path, day, range(4))[2] == (11 + 96 * 7, 2), number
+    assert Rewriter(tmp_path).rewrite(date(2027, 1, 20)).segmented == 10
+    assert [held(tmp_path, day, range(4))[2] for day in more] == [(11 + 96 * 7, 2)] * 5
+
+
+def test_what_is_left_of_a_month_whose_days_go_one_by_one_gets_no_segment(tmp_path: Path) -> None:
+    days = [date(2026, 11, 26) + timedelta(days=number) for number in range(10)]
+    for day in days:
+        fill(tmp_path, day, batches=1, count=2)
+    assert Rewriter(tmp_path).rewrite(LATER, days[0]).segmented == 5
+    assert sorted(Months(tmp_path, None).page(days[0]).segment) == []
+    assert sorted(Months(tmp_path, None).page(days[5]).segment) == days[5:]
+    assert Rewriter(tmp_path).rewrite(LATER, date(2026, 11, 1)).segmented == 5
+
+
+def test_a_segment_that_cannot_be_read_is_not_used(tmp_path: Path) -> None:
+    for keys in (None, Keys()):
+        folder = tmp_path / f"{keys is None}"
+        fill(folder, DAY, count=4, keys=keys)
+        before = held(folder, DAY, range(4), keys)
+        assert Rewriter(folder, keys).rewrite(date(2027, 1, 20)).segmented == 1
+        (path,) = (folder / RAW.segments).rglob("*.parquet")
+        path.write_bytes(b"half a file")
+        assert held(folder, DAY, range(4), keys) == before
+        path.unlink()
+        assert held(folder, DAY, range(4), keys) == before

@@ -57,7 +57,8 @@ def tidy(home: Home, *, keep_days: int | None, wall: Callable[[], float]) -> Tid
             home.log.append([records.dropped(one, at=int(wall()), reason=f"kept for {keep} days")])
             retention.recorded(one)
         carried = carry_out_alone(home, wall=wall)
-        rewritten = [Rewriter(folder, keys, kind).rewrite(last + timedelta(days=1)) for kind in KINDS]
+        kept_from = _first(last, keep) if keep else None
+        rewritten = [Rewriter(folder, keys, kind).rewrite(last + timedelta(days=1), kept_from) for kind in KINDS]
         removed = vacuum(folder, keys, wall)
         if keep:
             home.traces.forget_before(_first(last, keep))

@@ -1,7 +1,7 @@
 """A copy of a table as it was after one of its commits, while others go on writing.
 
 Files of readings are never changed, and those that a rewrite has replaced stay for a day: so a copy is the log up to a commit
-and the files that it names. Segments of months are not copied; they are made again from the raw files.
+and the files that it names. Segments of months are not copied; they are made again from the tables.
 """
 
 import json

@@ -141,11 +141,20 @@ class Eraser:
             if rows.num_rows:
                 yield rows
 
+    def drop_copies(self, day: date) -> None:
+        """Take away the segments that may hold rows of a local day, or are under its key."""
+        self._months.forget(day)
+
     def _drop_copies(self, day: date, ids: Integers | None) -> None:
-        page = self._months.page(day)
-        parts = page.parts.get(page.segment.get(day, ""), [])
-        if ids is None or any(_holds(self._months.files, part.path, {day: ids}) for part in parts):
-            self._months.forget(day)
+        if ids is None:
+            self.drop_copies(day)
+            return
+        # Also the segment of a day that has changed since, and is in another one now.
+        parts, wanted = self._months.page(day).parts, {day: ids}
+        going = {
+            name for name, files in parts.items() if any(_holds(self._months.files, one.path, wanted) for one in files)
+        }
+        self._months.drop(day.replace(day=1), going)
 
     def _ids_in(self, path: str, ids: Integers | None) -> Integers:
         """The ids of a file, as far as they may be among ``ids``; all of them without."""

@@ -19,7 +19,7 @@ import pyarrow
 
 from kwartier.errors import SecurityError, StateError
 from kwartier.store.erase import KEPT, MAX_TRIES, Reached, Step, onward
-from kwartier.store.files import FileKeys, Files
+from kwartier.store.files import FileKeys, Files, day_of
 from kwartier.store.log import Log
 from kwartier.store.months import Months
 from kwartier.store.rewrite import SORTED, TRANSACTION, Rewriter
@@ -74,17 +74,22 @@ class Memory:
                     found.append(name)
         copies = sorted(self._months.files.root.glob("month=*/*.parquet"))
         names = [f"{path.parent.name}/{path.name}" for path in copies]
-        return found + [name for name in names if _may(partial(self._copy_remembers, name, later))]
+        late = [name for name in names if _reaches(day_of(name), later)]
+        return found + [name for name in late if _may(partial(self._copy_remembers, name, later))]
 
     def _drop_copies(self, later: Sequence[Later]) -> None:
-        for month in self._months.months():
+        for month in (one for one in self._months.months() if _reaches(one, later)):
             parts = self._months.page(month).parts
-            going = {
-                name for name, files in parts.items() if any(self._copy_remembers(one.path, later) for one in files)
-            }
-            if going:
-                self._months.drop(month, going)
+            going = {name for name, files in parts.items() if any(self._goes(one.path, later) for one in files)}
+            self._months.drop(month, going)
         self._reached(Step.COPIES_GONE)
+
+    def _goes(self, path: str, later: Sequence[Later]) -> bool:
+        """Whether a copy remembers, or is of no use to anybody because it cannot be read."""
+        try:
+            return self._copy_remembers(path, later)
+        except (SecurityError, StateError):
+            return True
 
     def _rewrite(self, day: date, known: Mapping[int, int]) -> int:
         for _ in range(MAX_TRIES):
@@ -136,6 +141,11 @@ def _may(remembers: Callable[[], bool]) -> bool:
         return error.code != "no-day-key"  # without its key nobody can look into it ever again
     except StateError as error:
         return error.code != "lost-file"
+
+
+def _reaches(month: date, later: Sequence[Later]) -> bool:
+    """Whether some of it is about days of a month that begins on this day."""
+    return any(one.since.replace(day=1) <= month for one in later)
 
 
 def _on(day: date, later: Sequence[Later]) -> dict[int, int]:

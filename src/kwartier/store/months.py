@@ -18,6 +18,7 @@ import pyarrow
 import pyarrow.compute as pc
 
 from kwartier.disk import write_whole
+from kwartier.errors import SecurityError, StateError
 from kwartier.store.files import FileKeys, Files
 from kwartier.store.rows import Integers
 from kwartier.store.schema import RAW, TableKind
@@ -124,8 +125,18 @@ class Months:
                 found.setdefault(name, Copied(page.parts[name], [])).days.append(day)
         return list(found.values())
 
-    def among(self, copied: Copied, ids: Integers) -> Iterator[pyarrow.Table]:
-        """The rows of some days of a segment that are of some ids (ascending)."""
+    def rows(self, copied: Copied, ids: Integers) -> list[pyarrow.Table] | None:
+        """The rows of some days of a segment that are of some ids (ascending).
+
+        None: it cannot be read. It was dropped a moment ago, say, or it is under another key than a moment ago: whoever asks
+        has to look at the days themselves.
+        """
+        try:
+            return list(self._among(copied, ids))
+        except (SecurityError, StateError):
+            return None
+
+    def _among(self, copied: Copied, ids: Integers) -> Iterator[pyarrow.Table]:
         wanted = pyarrow.array(copied.days, pyarrow.date32())
         for part in copied.parts:
             within = ids[np.searchsorted(ids, part.lowest) : np.searchsorted(ids, part.highest, side="right")]
@@ -134,17 +145,16 @@ class Months:
                     yield table.filter(pc.is_in(table["day"], value_set=wanted))
 
     def forget(self, day: date) -> None:
-        """The segment with the day goes: its other days are read from the table until a rewrite makes another.
+        """All segments of the month go: its days are read from the table until a rewrite makes another.
 
-        With the first day of a month all of its segments go: their files are under the key of that day, which may go, too.
+        Any of them may hold rows of the day from before it changed, and all are under the key of the first day, which may go.
         """
-        page = self.page(day)
-        going = page.parts.keys() if day.day == 1 else page.parts.keys() & {page.segment.get(day)}
-        if going:
-            self.drop(day.replace(day=1), going)
+        self.drop(day.replace(day=1), self.page(day).parts.keys())
 
     def drop(self, month: date, going: Set[str]) -> None:
         """Some segments of a month go."""
+        if not going:
+            return
         page = self.page(month)
         others = {one for one, segment in page.segment.items() if segment not in going}
         # The page first: whoever is stopped in between leaves files that no page names, and no page without its files.

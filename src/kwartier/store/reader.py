@@ -59,13 +59,14 @@ class Reader:
         wanted = np.unique(np.array(ids, np.int64))
         there, days = self._log.days(), (start + timedelta(days=number) for number in range((end - start).days))
         paths = {day: there.get(day, []) for day in islice(days, MAX_DAYS)}
-        segments = self._months.covering(paths)
-        copied = {day for one in segments for day in one.days}
         found: list[pyarrow.Table] = []
-        for day in (one for one in paths if one not in copied):
-            found += [with_day(table, day) for path in paths[day] for table in self._files.among(path, wanted)]
-        for one in segments:
-            found += self._months.among(one, wanted)
+        for copied in self._months.covering(paths):
+            rows = self._months.rows(copied, wanted)
+            if rows is not None:
+                found += rows
+                paths = {day: own for day, own in paths.items() if day not in copied.days}
+        for day, own in paths.items():
+            found += [with_day(table, day) for path in own for table in self._files.among(path, wanted)]
         yield from stacks(found)
 
     def scan(self, day: date, picked: Picked | None = None) -> Iterator[Stack]:

@@ -128,6 +128,8 @@ class Retention:
                 continue
             is_over = not any(alive.values())
             if is_over and self._keys is not None:
+                for one in self._tables.values():
+                    one.eraser.drop_copies(day)
                 self._keys.forget(day)
             table.eraser.purge([day], now=now)
             if not table.eraser.beside(day):

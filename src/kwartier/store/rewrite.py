@@ -31,7 +31,7 @@ PIECE_ROWS = 100_000
 """Rows in memory at once, about 1 kB each."""
 MONTH_DAYS = 31
 SEGMENT_DAYS = 5
-"""With so many days of a running month that no segment has, one is made of them."""
+"""With so many days of a month that no segment has, one is made of them; a month that is over comes into one as a whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +51,18 @@ class Rewriter:
         self._files = Files(self._log.root, keys, kind)
         self._months = Months(folder, keys, kind)
 
-    def rewrite(self, before: date) -> Rewritten:
-        """Rewrite what there is of the local days before ``before``."""
+    def rewrite(self, before: date, kept_from: date | None = None) -> Rewritten:
+        """Rewrite what there is of the local days before ``before``.
+
+        ``kept_from``: the first day that is kept. The rest of its month gets no segments: of that a day goes every night, and
+        would take them along.
+        """
         self._log.refresh()
         days = sorted(day for day in self._log.days() if day < before)
         made = sum(self.day(day) for day in days)
-        return Rewritten(days=made, segmented=sum(self._month(month, before) for month in _months(days)))
+        going = None if kept_from is None or kept_from.day == 1 else kept_from.replace(day=1)
+        segmented = sum(self._month(month, before) for month in _months(days) if month != going)
+        return Rewritten(days=made, segmented=segmented)
 
     def day(self, day: date) -> bool:
         """Make one file of a day, whether that was needed and nobody else was quicker."""
@@ -102,9 +108,9 @@ class Rewriter:
         }
         wanted = {day: path for day, path in whole.items() if not covered(page, day, [path])}
         is_over = (before - month).days > MONTH_DAYS
-        if is_over and (wanted or len(page.parts) > 1):
+        if is_over and (len(page.parts) != 1 or len(wanted) >= SEGMENT_DAYS):
             wanted = whole
-        elif not is_over and len(wanted) < SEGMENT_DAYS:
+        elif len(wanted) < SEGMENT_DAYS:
             return 0
         if not wanted:
             return 0

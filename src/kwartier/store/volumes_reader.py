@@ -31,7 +31,9 @@ EPOCH = date(1970, 1, 1)
 MAX_DAYS = 400
 """Local days in one look-up."""
 FEW = 1_000
-"""With so many ids a month of them is no longer held at once: each day is read by itself."""
+"""With more ids all days of them are not held at once: each day is read by itself."""
+FEW_A_DAY = 20
+"""With more ids for each day that is asked for, days are read quicker than segments: these are of many days."""
 Runs = Mapping[date, int | None]
 """Local days, and the run of validation that each is asked for as of; None: the latest there is."""
 MAX_OPEN = 8
@@ -174,7 +176,8 @@ class VolumesReader:
         self._log.look()
         there, wanted = self._log.days(), np.unique(np.array(ids, np.int64))
         days = sorted(runs)[:MAX_DAYS]
-        copied = self._copied(wanted, {day: runs[day] for day in days}) if len(wanted) <= FEW else {}
+        is_few = len(wanted) <= min(FEW, FEW_A_DAY * len(days))
+        copied = self._copied(wanted, {day: runs[day] for day in days}) if is_few else {}
         for day in days:
             found = copied.get(day)
             if found is None:
@@ -195,18 +198,19 @@ class VolumesReader:
         if not found:
             return
         table = pyarrow.concat_tables(found)
+        table = table.filter(pyarrow.array(_latest(table["id"].to_numpy(), table["run"].to_numpy(), run)))
         told = {size for name in QUALITIES.values() for size in pc.unique(pc.binary_length(table[name])).to_pylist()}
         if told - {None, quarters}:
             raise InputError("bad-day", f"what is stored of {day} has not {quarters} quarters")
-        latest = _latest(table["id"].to_numpy(), table["run"].to_numpy(), run)
-        yield from decode(day, table.filter(pyarrow.array(latest)), quarters)
+        yield from decode(day, table, quarters)
 
     def _copied(self, wanted: Integers, runs: Runs) -> dict[date, list[pyarrow.Table]]:
         """The rows of those days whose segments have all that is asked for: nothing of a later run, which would hide it."""
         there, copied = self._log.days(), dict[date, list[pyarrow.Table]]()
         for segment in self._months.covering({day: there.get(day, ()) for day in runs}):
-            copied |= {day: [] for day in segment.days}
-            for table in self._months.among(segment, wanted):
+            tables = self._months.rows(segment, wanted)
+            copied |= {} if tables is None else {day: [] for day in segment.days}
+            for table in tables or ():
                 numbers = table["day"].cast(pyarrow.int32()).to_numpy()
                 for number in np.unique(numbers).tolist():
                     copied[EPOCH + timedelta(days=number)].append(table.filter(pyarrow.array(numbers == number)))
