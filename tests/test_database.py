@@ -195,7 +195,7 @@ def test_an_empty_database_has_no_revision_and_an_upgraded_one_the_newest(empty:
     assert revision(empty) is None
     assert not is_current(empty)
     upgrade(empty)
-    assert revision(empty) == "0008"
+    assert revision(empty) == "0009"
     assert is_current(empty)
     upgrade(empty)
     assert is_current(empty)
