@@ -56,7 +56,7 @@ class Constants:
     server_cpu_us: float
     registry_bytes: float
     value_bytes: float
-    rewrite_us: float
+    tidy_us: float
     lte_m_part: float
     failing_part: float
     cell_meters: float
@@ -90,7 +90,7 @@ class Size:
     planned_s: float
     core_hours: float
     server_core_hours: float
-    rewritten_s: float
+    tidied_s: float
     registry_gb: float
     store_gb: float
     database_gb: float
@@ -136,7 +136,7 @@ def size_of(meters: int, constants: Constants, settings: Settings) -> Size:
         planned_s=meters * constants.plan_us / 1e6,
         core_hours=cpu_s / HOUR_S,
         server_core_hours=tries * constants.server_cpu_us / 1e6 / HOUR_S,
-        rewritten_s=meters * constants.rewrite_us / 1e6,
+        tidied_s=meters * constants.tidy_us / 1e6,
         registry_gb=meters * constants.registry_bytes / GB,
         store_gb=meters * VALUES * constants.value_bytes / GB,
         database_gb=tries * constants.database_bytes / GB,
@@ -298,7 +298,7 @@ ROWS: Sequence[tuple[str, Callable[[Size], str]]] = (
     ("*both:* planning, before the first visit (s)", lambda one: f"{one.planned_s:,.0f}"),
     ("CPU of all collectors (core hours)", lambda one: f"{one.core_hours:.2f}"),
     ("CPU of a PostgreSQL (core hours)", lambda one: f"{one.server_core_hours:.2f}"),
-    ("`store tidy` (s)", lambda one: f"{one.rewritten_s:,.0f}"),
+    ("`store tidy` (s)", lambda one: f"{one.tidied_s:,.0f}"),
     ("registry (GB)", lambda one: f"{one.registry_gb:.2f}"),
     ("readings, each night (GB)", lambda one: f"{one.store_gb:.2f}"),
     ("records in the database, each night (GB)", lambda one: f"{one.database_gb:.2f}"),

@@ -55,7 +55,7 @@ def test_what_piles_up_grows_with_the_fleet() -> None:
         "planned_s",
         "core_hours",
         "server_core_hours",
-        "rewritten_s",
+        "tidied_s",
         "registry_gb",
         "store_gb",
         "database_gb",

@@ -52,7 +52,7 @@ def test_an_export_in_each_form_goes_to_a_file_or_to_stdout_and_is_written_down(
     command: Command, tmp_path: Path
 ) -> None:
     found = command.told("subject", "export", ean(1), *SPAN)
-    assert len(found["readings"]) == 4 * 96 + 1  # type: ignore[arg-type]  # a list
+    assert len(found["readings"]) == 4 * 96 + 1  # type: ignore[arg-type]  # readings are a list
     # One in a process of its own, as the shell would.
     words = [sys.executable, "-m", "kwartier", "--home", str(command.home), "subject", "export", ean(1), *SPAN]
     rows = subprocess.run([*words, "--format", "csv"], capture_output=True, text=True, check=True, timeout=PATIENCE_S)

@@ -46,12 +46,17 @@ def files(folder: Path) -> int:
     return len(list(folder.rglob("*=*/*.parquet")))
 
 
+def month(folder: Path, keys: Keys) -> dict[int, tuple[int, int]]:
+    """Six days of a month that is over, in a segment; what the fourth of them holds."""
+    for day in DAYS:
+        fill(folder, day, batches=2, count=4, keys=keys)
+    assert Rewriter(folder, keys).rewrite(LATER).segmented == len(DAYS)
+    return held(folder, DAYS[3], range(4), keys)
+
+
 def test_dropped_days_are_gone_with_their_copies_and_keys(tmp_path: Path) -> None:
     keys = Forgetting()
-    for day in DAYS:
-        fill(tmp_path, day, batches=2, count=4, keys=keys)
-    Rewriter(tmp_path, keys).rewrite(LATER)
-    before = held(tmp_path, DAYS[3], range(4), keys)
+    before = month(tmp_path, keys)
     assert Retention(tmp_path, keys).drop(DAYS[2]) == 2
     assert len(Retention(tmp_path, keys).proofs(later())) == 2
     assert keys.forgotten == DAYS[:2]
@@ -104,10 +109,7 @@ def test_a_month_of_which_the_first_day_goes_is_read_from_its_days_until_it_has_
 
 def test_a_key_that_is_forgotten_twice_leaves_no_segment_that_nobody_can_read(tmp_path: Path) -> None:
     keys = Real()
-    for day in DAYS:
-        fill(tmp_path, day, batches=1, count=4, keys=keys)
-    Rewriter(tmp_path, keys).rewrite(LATER)
-    before = held(tmp_path, DAYS[3], range(4), keys)
+    before = month(tmp_path, keys)
     with Pins(tmp_path).held(Log(tmp_path, encrypted=True), "job", now=0, seconds=100):
         Retention(tmp_path, keys).drop(DAYS[1])
         for _ in range(2):

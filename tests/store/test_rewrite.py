@@ -37,8 +37,8 @@ def held(folder: Path, day: date, ids: range, keys: Keys | None = None) -> dict[
 def shown(stacks: Iterator[object]) -> dict[int, tuple[int, int]]:
     found: dict[int, tuple[int, int]] = {}
     for stack in stacks:
-        columns = stack.registers["import_wh"][:, -1]  # type: ignore[attr-defined]  # a stack
-        for identity, register, version in zip(stack.ids, columns, stack.versions, strict=True):  # type: ignore[attr-defined]  # the same
+        columns = stack.registers["import_wh"][:, -1]  # type: ignore[attr-defined]  # look-ups and scans give stacks
+        for identity, register, version in zip(stack.ids, columns, stack.versions, strict=True):  # type: ignore[attr-defined]  # as above
             assert int(identity) not in found
             found[int(identity)] = (int(register), int(version))
     return found

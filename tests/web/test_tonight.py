@@ -95,7 +95,7 @@ def test_events_have_the_shape_of_the_page(night: Served) -> None:
     )
     page = night.signed_in("operator").get(f"{PAGE}.json").json
     assert {name: page[name] for name in told} == told
-    assert len(tonight.told(night.app.state.desk.nights.tonight(DAY), "Europe/Amsterdam", 2)["cells"]) == 2  # type: ignore[arg-type]  # a list
+    assert len(tonight.told(night.app.state.desk.nights.tonight(DAY), "Europe/Amsterdam", 2)["cells"]) == 2  # type: ignore[arg-type]  # the cells are a list
 
 
 def test_what_may_be_done_is_offered_to_operators_alone(night: Served) -> None:

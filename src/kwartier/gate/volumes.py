@@ -141,9 +141,12 @@ class Fleet:
 
     def qualities(self, ids: Sequence[int], day: date, quarters: int) -> Shown:
         """How the quarters of some ids came about on a local day, which has so many; no energy."""
-        reached = self._reached(ids, day, day + ONE_DAY, shown=QUALITY).get(day, _nobody(day))
-        found = self._reader.qualities(reached.ids, day, quarters, self._run)
-        return ((volumes, reached.of(volumes.ids)) for volumes in found)
+        reached = self._reached(ids, day, day + ONE_DAY, shown=QUALITY)
+        return (
+            (volumes, links.of(volumes.ids))
+            for at, links in reached.items()
+            for volumes in self._reader.qualities(links.ids, at, quarters, self._run)
+        )
 
     def _reached(self, ids: Sequence[int], start: date, end: date, **more: object) -> dict[date, Links]:
         """Whom the grant reaches on each of these days that is stored: written down."""
@@ -181,7 +184,3 @@ class Fleet:
     def _write_down(self, day: date, ids: Integers, **more: object) -> None:
         run = {} if self._run is None else {"run": self._run}
         self._reach.write_down(day, ids, validated=self._reader.version, **run, **more)
-
-
-def _nobody(day: date) -> Links:
-    return Links.made({}, day.year)

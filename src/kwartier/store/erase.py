@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ from kwartier.store.pins import Pins
 from kwartier.store.rewrite import SORTED, TRANSACTION, Rewriter
 from kwartier.store.rows import Integers
 from kwartier.store.schema import RAW, TableKind
+from kwartier.store.versions import by_day
 
 KEPT = "kept-"
 """How the names of files begin that hold what was left of others, unless they are in the order of ids."""
@@ -245,18 +247,15 @@ def _holds(files: Files, path: str, ids: Mapping[date, Integers], *, has_days: b
         return False
     every = np.unique(np.concatenate(list(ids.values())))
     try:
-        table = files.find(path, int(every[0]), int(every[-1]), ["id", "day"] if has_days else ["id"])
+        found = list(files.among(path, every, ["id", "day"] if has_days else ["id"]))
     except SecurityError as error:
         return error.code != "no-day-key"  # without its key nobody can look into it ever again
     except StateError as error:
         return error.code != "lost-file"
-    if table is None:
-        return False
-    here = table["id"].to_numpy()
     if not has_days:
-        return bool(np.isin(here, every).any())
-    days = table["day"].cast(pyarrow.int32()).to_numpy()
-    return any(bool(np.isin(here[days == (day - date(1970, 1, 1)).days], wanted).any()) for day, wanted in ids.items())
+        return bool(found)
+    there = chain.from_iterable(map(by_day, found))
+    return any(bool(np.isin(rows["id"].to_numpy(), ids[day]).any()) for day, rows in there if day in ids)
 
 
 def _without(ids: Integers) -> Stays:

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ from kwartier.store.months import Months
 from kwartier.store.rewrite import SORTED, TRANSACTION, Rewriter
 from kwartier.store.rows import Integers, Mask
 from kwartier.store.schema import CHANNELS, VALIDATED
+from kwartier.store.versions import by_day
 
 GATHERED = (*(f"{kind}_{channel}" for kind in ("mean", "peak") for channel in CHANNELS), "mean_days", "zero_days")
 """Columns in which the days before are together with the day itself."""
@@ -113,14 +115,9 @@ class Memory:
 
     def _copy_remembers(self, path: str, later: Sequence[Later]) -> bool:
         ids = np.array(sorted({one.id for one in later}), np.int64)
-        for table in self._months.files.among(path, ids, [*COLUMNS, "day"]):
-            days = table["day"].to_numpy().astype("datetime64[D]")
-            for day in np.unique(days).tolist():
-                known = _on(day, later)
-                rows = table.filter(pyarrow.array(days == np.datetime64(day)))
-                if known and _remembering(rows, known).any():
-                    return True
-        return False
+        tables = self._months.files.among(path, ids, [*COLUMNS, "day"])
+        rows_of_days = ((_on(day, later), rows) for day, rows in chain.from_iterable(map(by_day, tables)))
+        return any(bool(_remembering(rows, known).any()) for known, rows in rows_of_days if known)
 
     def _without(self, path: str, known: Mapping[int, int]) -> tuple[str, int]:
         """The same rows in a new file, and its size."""

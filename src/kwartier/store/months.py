@@ -41,7 +41,7 @@ class Part:
 class Page:
     """What there is of one month."""
 
-    raw: Mapping[date, str] = field(default_factory=dict)
+    made_of: Mapping[date, str] = field(default_factory=dict)
     """The file of the table that each day was taken from."""
     segment: Mapping[date, str] = field(default_factory=dict)
     """Where each day is."""
@@ -92,7 +92,9 @@ class Months:
         """The page of a month, whole or not at all; segments that no day is in any more are not on it."""
         used = set(page.segment.values())
         table = {
-            "days": {f"{day}": {"raw": page.raw[day], "segment": page.segment[day]} for day in sorted(page.segment)},
+            "days": {
+                f"{day}": {"raw": page.made_of[day], "segment": page.segment[day]} for day in sorted(page.segment)
+            },
             "segments": {
                 name: [[one.path, one.lowest, one.highest] for one in parts]
                 for name, parts in page.parts.items()
@@ -161,7 +163,7 @@ class Months:
         self.write(
             month,
             Page(
-                raw={one: page.raw[one] for one in others},
+                made_of={one: page.made_of[one] for one in others},
                 segment={one: page.segment[one] for one in others},
                 parts={segment: parts for segment, parts in page.parts.items() if segment not in going},
             ),
@@ -181,7 +183,7 @@ def _read(path: Path) -> Page:
     table = json.loads(path.read_bytes())
     days = {date.fromisoformat(text): row for text, row in table["days"].items()}
     return Page(
-        raw={day: row["raw"] for day, row in days.items()},
+        made_of={day: row["raw"] for day, row in days.items()},
         segment={day: row["segment"] for day, row in days.items()},
         parts={
             name: [Part(path=one[0], lowest=one[1], highest=one[2]) for one in parts]
@@ -190,6 +192,6 @@ def _read(path: Path) -> Page:
     )
 
 
-def covered(page: Page, day: date, raw: Sequence[str]) -> bool:
+def covered(page: Page, day: date, paths: Sequence[str]) -> bool:
     """Whether the segment of a day was made from its present files."""
-    return len(raw) == 1 and page.raw.get(day) == raw[0]
+    return len(paths) == 1 and page.made_of.get(day) == paths[0]

@@ -118,7 +118,7 @@ class Rewriter:
         self._months.write(
             month,
             Page(
-                raw={**page.raw, **wanted},
+                made_of={**page.made_of, **wanted},
                 segment={**page.segment, **dict.fromkeys(wanted, name)},
                 parts={**page.parts, name: parts},
             ),

@@ -1,5 +1,6 @@
 """Of rows of some days, which are the last version of their id."""
 
+from collections.abc import Iterator
 from datetime import date
 
 import numpy as np
@@ -17,6 +18,13 @@ def with_day(table: pyarrow.Table, day: date, kind: TableKind = RAW) -> pyarrow.
     """The rows of a file, each with the local day that the file is of."""
     column = pyarrow.repeat(pyarrow.scalar(day, pyarrow.date32()), table.num_rows)
     return table.select(kind.columns.names).append_column("day", column)
+
+
+def by_day(table: pyarrow.Table) -> Iterator[tuple[date, pyarrow.Table]]:
+    """The rows of each of their days, in the order of days."""
+    days = table["day"].to_numpy()
+    for day in np.unique(days):
+        yield day.astype("datetime64[D]").item(), table.filter(pyarrow.array(days == day))
 
 
 def latest(table: pyarrow.Table, kind: TableKind = RAW) -> pyarrow.Table:

@@ -8,7 +8,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import date, timedelta
+from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,9 +26,8 @@ from kwartier.store.months import Months
 from kwartier.store.pins import Pins
 from kwartier.store.rows import Integers, Mask
 from kwartier.store.schema import CHANNELS, QUALITIES, VALIDATED
-from kwartier.store.versions import Picked, is_last
+from kwartier.store.versions import Picked, by_day, is_last
 
-EPOCH = date(1970, 1, 1)
 MAX_DAYS = 400
 """Local days in one look-up."""
 FEW = 1_000
@@ -210,10 +210,8 @@ class VolumesReader:
         for segment in self._months.covering({day: there.get(day, ()) for day in runs}):
             tables = self._months.rows(segment, wanted)
             copied |= {} if tables is None else {day: [] for day in segment.days}
-            for table in tables or ():
-                numbers = table["day"].cast(pyarrow.int32()).to_numpy()
-                for number in np.unique(numbers).tolist():
-                    copied[EPOCH + timedelta(days=number)].append(table.filter(pyarrow.array(numbers == number)))
+            for day, rows in chain.from_iterable(map(by_day, tables or ())):
+                copied[day].append(rows)
         return {day: found for day, found in copied.items() if not any(_is_past(one, runs[day]) for one in found)}
 
     def work(

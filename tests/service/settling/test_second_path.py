@@ -38,7 +38,7 @@ def stack(ids: list[int], step_wh: int) -> Stack:
 
 
 def told(table: object) -> list[tuple[int, int, int, bool]]:
-    rows = table.to_pylist()  # type: ignore[attr-defined]  # an Arrow table
+    rows = table.to_pylist()  # type: ignore[attr-defined]  # it is an Arrow table
     return [(row["id"], row["import_wh"], row["export_wh"], row["from_registers"]) for row in rows]
 
 

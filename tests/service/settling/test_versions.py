@@ -161,7 +161,7 @@ def test_a_day_that_is_closed_or_not_over_gets_no_version(versions: Versions) ->
 def test_a_run_that_took_long_does_not_replace_what_is_known_now(versions: Versions, older: dict[str, int]) -> None:
     versions.publish(a_settlement(), MADE, at=AT, today=TODAY)
     with pytest.raises(StateError) as caught:
-        versions.publish(a_settlement(11), replace(MADE, **older), at=AT + 60, today=TODAY)  # type: ignore[arg-type]  # counts
+        versions.publish(a_settlement(11), replace(MADE, **older), at=AT + 60, today=TODAY)  # type: ignore[arg-type]  # each is a count
     assert caught.value.code == "settlement-overtaken"
     assert len(versions.versions()) == 1
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,9 @@ from kwartier.service.reasons import REASONS, Reason
 from kwartier.service.validating.causes import Why
 from kwartier.tables import coverage_counts
 
-AREA, CELL, KIND = "area", "cell", "kind"
+AREA: Final = "area"
+CELL: Final = "cell"
+KIND: Final = "kind"
 AXES = (AREA, CELL, KIND)
 Counts = npt.NDArray[np.int64]
 

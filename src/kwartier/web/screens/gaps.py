@@ -50,7 +50,7 @@ def gaps(
     request: Request,
     desk: AtHand,
     actor: Staff,
-    axis: Axis = KIND,  # type: ignore[assignment]  # one of AXES
+    axis: Axis = KIND,
     by: By = "day",
     day: Day = None,
     days: Days = 14,
@@ -85,7 +85,7 @@ def picture(
     desk: AtHand,
     actor: Staff,
     scheme: Scheme,
-    axis: Axis = KIND,  # type: ignore[assignment]  # one of AXES
+    axis: Axis = KIND,
     by: By = "day",
     day: Day = None,
     days: Days = 14,
@@ -101,7 +101,7 @@ def cohort(
     desk: AtHand,
     actor: Staff,
     asked: Asked,
-    axis: Axis = KIND,  # type: ignore[assignment]  # one of AXES
+    axis: Axis = KIND,
     within: Name = "",
     name: Annotated[str, Query(alias="cohort", max_length=MAX_NAME)] = "",
     day: Day = None,
